@@ -1,0 +1,1 @@
+"""People, medicines, doses and deliveries: the core of CareCircle Reminders."""

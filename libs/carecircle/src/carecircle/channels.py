@@ -1,0 +1,97 @@
+"""A channel is one package: it says what it addresses, writes its message, and sends it.
+
+Channels are found by the entry point group `carecircle.channels`; nothing else knows their list.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+    from datetime import datetime
+    from uuid import UUID
+
+    from sqlalchemy.ext.asyncio import AsyncSession
+
+    from carecircle.domain.delivery import Outcome
+
+GROUP = "carecircle.channels"
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelSpec:
+    """What the dispatcher needs to know of a channel."""
+
+    name: str
+    """Also the name of its queue."""
+    targets: Callable[[AsyncSession, UUID], Awaitable[Sequence[UUID]]]
+    """The target ids at which this channel reaches an account now; empty when it does not."""
+    replaces: bool = False
+    """A later message with the same tag replaces the shown one: such channels get the `answered` message of R13."""
+
+
+@dataclass(frozen=True, slots=True)
+class MessageFacts:
+    """Everything a channel may put into a message, read fresh at claim time.
+
+    `medication_name` and `dose` are None unless the receiver opted in to details.
+    """
+
+    delivery_id: UUID
+    occurrence_id: UUID
+    target_id: UUID
+    kind: str
+    """`due` or `answered`."""
+    step: int
+    attempt: int
+    patient_name: str
+    recipient_name: str
+    nominal_local: datetime
+    """The dose's wall-clock time in the patient's zone, naive."""
+    due_at: datetime
+    missed_at: datetime
+    late: bool
+    """Worded late: more than five minutes after the dose was due."""
+    severity: str
+    medication_name: str | None
+    dose: str | None
+    answer: str | None
+    """For `answered`: `taken` or `skipped` and by whom, as a phrase."""
+    first_handoff_at: datetime
+    """Constant over all attempts."""
+
+
+class Undeliverable(Exception):
+    """The target is no longer there, or its owner switched this channel off; `code` says which."""
+
+    def __init__(self, code: str) -> None:
+        self.code = code
+        super().__init__(code)
+
+
+class Channel(Protocol):
+    """The sending side, one object a worker process. `Any` is the channel's own message type."""
+
+    @property
+    def spec(self) -> ChannelSpec: ...
+
+    async def compose(self, session: AsyncSession, facts: MessageFacts) -> Any:
+        """The message, with its address, both read fresh. Raises `Undeliverable`."""
+        ...
+
+    async def send(self, message: Any) -> Outcome:
+        """Hand the message to the provider. Called outside any transaction; raises only on a bug."""
+        ...
+
+    async def mark_gone(self, session: AsyncSession, target_id: UUID, now: datetime) -> None:
+        """Remember that this target is dead (`Rejected.target_gone`)."""
+        ...
+
+
+def discover() -> dict[str, ChannelSpec]:
+    """Every installed channel by name."""
+    specs = (point.load() for point in entry_points(group=GROUP))
+    return {spec.name: spec for spec in specs}

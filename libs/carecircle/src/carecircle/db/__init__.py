@@ -1,0 +1,1 @@
+"""Tables and queries, one aggregate a file. Nothing here commits: `session.transaction()` does."""

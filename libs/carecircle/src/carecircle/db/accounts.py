@@ -1,0 +1,47 @@
+"""Accounts (who can log in, and where they are reached) and their refresh tokens."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import ForeignKey, Index, String, func
+from sqlalchemy.orm import Mapped, mapped_column
+
+from carecircle.db.base import CreatedAt, Row, new_id
+
+
+class Account(Row):
+    __tablename__ = "account"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    email: Mapped[str] = mapped_column(String(254))
+    password_hash: Mapped[str] = mapped_column(String(255))
+    display_name: Mapped[str] = mapped_column(String(200))
+    zone: Mapped[str] = mapped_column(String(64), default="UTC")
+    details_in_messages: Mapped[bool] = mapped_column(default=False)
+    """Opted in to drug names in mail and push; off by default."""
+    email_enabled: Mapped[bool] = mapped_column(default=True)
+    push_enabled: Mapped[bool] = mapped_column(default=True)
+    email_undeliverable_at: Mapped[datetime | None]
+    """Set when the mail server said that this address does not exist; cleared when the address changes."""
+    token_version: Mapped[int] = mapped_column(default=1)
+    """Rises to end every session at once; access tokens carry it."""
+    created_at: Mapped[CreatedAt]
+
+    __table_args__ = (Index("uq_account_email_lower", func.lower(email), unique=True),)
+
+
+class RefreshToken(Row):
+    """One use each: a second use of the same token ends its whole family."""
+
+    __tablename__ = "refresh_token"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("account.id", ondelete="CASCADE"), index=True)
+    family_id: Mapped[UUID] = mapped_column(index=True)
+    token_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    created_at: Mapped[CreatedAt]
+    expires_at: Mapped[datetime]
+    used_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]

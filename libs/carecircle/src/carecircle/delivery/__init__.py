@@ -1,0 +1,1 @@
+"""The whole loop of a channel worker, and the texts it sends."""

@@ -1,0 +1,123 @@
+"""Everything that carequeue raises.
+
+CarequeueError
+├── InvalidOption            a value that the queue cannot use (also a ValueError)
+├── PayloadError             data that does not fit its JobKind, or that JSON cannot carry
+├── ConnectionLost           Redis did not answer; the command may or may not have run
+├── UnsuitableRedis          too old, or evicts keys; said at start
+├── JobError                 about one job; `.job_id`
+│   ├── JobNotFound          no such job
+│   ├── JobLocked            a worker holds it
+│   ├── LockLost             the lock ended or belongs to somebody else
+│   ├── WrongState           the job is not in the state that this needs
+│   ├── ParentNotFound       the parent named at add does not exist
+│   └── SchedulerOwnsJob     the job is a scheduler's next run; remove the scheduler
+├── SchedulerBusy            the slot of a scheduler's next run is taken
+├── QueueNotPaused           obliterate wants a paused queue
+├── WorkerNotStarted         used before `start()`
+└── Instruction              what a handler raises to say how its job goes on
+    ├── Unrecoverable        failed now, whatever attempts are left
+    ├── RetryAt              again at an instant
+    └── Skip                 nothing to do: completed with the reason
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+
+class CarequeueError(Exception):
+    """Something in carequeue went wrong."""
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or (self.__doc__ or "").strip())
+
+
+class InvalidOption(CarequeueError, ValueError):
+    """An option has a value that the queue cannot use."""
+
+
+class PayloadError(CarequeueError, ValueError):
+    """The data does not fit the job's kind, or cannot be written as JSON."""
+
+
+class ConnectionLost(CarequeueError):
+    """Redis did not answer. The command may have run: repeat it only if running it twice is harmless."""
+
+
+class UnsuitableRedis(CarequeueError):
+    """This server cannot hold a queue safely; the message says which setting or version it needs."""
+
+
+class JobError(CarequeueError):
+    """Something about one job."""
+
+    def __init__(self, job_id: str, message: str | None = None) -> None:
+        self.job_id = job_id
+        super().__init__(f"job {job_id}: {message or (self.__doc__ or '').strip()}")
+
+
+class JobNotFound(JobError):
+    """there is no such job; it was removed, or never added."""
+
+
+class JobLocked(JobError):
+    """a worker holds it; wait until it has finished."""
+
+
+class LockLost(JobError):
+    """its lock ran out or belongs to another worker; somebody else decides about it now."""
+
+
+class WrongState(JobError):
+    """it is not in the state that this needs."""
+
+
+class ParentNotFound(JobError):
+    """the parent named at add does not exist."""
+
+
+class SchedulerOwnsJob(JobError):
+    """it is the next run of a scheduler; remove the scheduler instead."""
+
+
+class SchedulerBusy(CarequeueError):
+    """The slot of the scheduler's next run is taken by another job."""
+
+
+class QueueNotPaused(CarequeueError):
+    """Obliterating deletes every job: pause the queue first, and finish or force what is active."""
+
+
+class WorkerNotStarted(CarequeueError):
+    """The worker was used before it started; use `async with Worker(...)` or `await worker.run()`."""
+
+
+class Instruction(CarequeueError):
+    """Raised (or returned) by a handler to say how its job goes on."""
+
+
+class Unrecoverable(Instruction):
+    """The job fails now, whatever attempts are left."""
+
+
+class RetryAt(Instruction):
+    """The job runs again at `when`. It counts as an attempt made, but the number of attempts does not limit it."""
+
+    def __init__(self, when: datetime, why: str = "") -> None:
+        if when.tzinfo is None:
+            raise InvalidOption(f"RetryAt wants an aware datetime, got the naive {when.isoformat()}")
+        self.when = when
+        self.why = why
+        super().__init__(f"again at {when.isoformat()}{': ' if why else ''}{why}")
+
+
+class Skip(Instruction):
+    """There is nothing to do: the job completes and its return value is `{"skipped": why}`."""
+
+    def __init__(self, why: str) -> None:
+        self.why = why
+        super().__init__(why)

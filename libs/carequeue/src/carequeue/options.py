@@ -1,0 +1,183 @@
+"""How a job is added and how a worker behaves: frozen values, checked when they are made."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, fields
+from datetime import datetime, timedelta
+from typing import Any
+
+from carequeue.errors import InvalidOption
+
+MAX_PRIORITY = 2**21 - 1
+MAX_JITTER = 1.0
+MAX_DELAY = timedelta(days=365 * 100)
+INTEGER_LIKE = re.compile(r"-?\d+")
+ZERO = timedelta(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """How long a failed job waits before its next attempt.
+
+    `fixed`: `delay` each time. `exponential`: `delay`, twice it, four times it… `jitter` (0 to 1) takes a random part
+    of up to that share away, so that jobs which failed together do not come back together. Any other `kind` names a
+    strategy that the worker was given (`Worker(backoff_strategies=…)`).
+    """
+
+    kind: str
+    delay: timedelta = ZERO
+    jitter: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not self.kind:
+            raise InvalidOption("a backoff has a kind: 'fixed', 'exponential' or the name of a strategy")
+        if self.delay < ZERO:
+            raise InvalidOption(f"a backoff delay is not negative, got {self.delay}")
+        if not 0.0 <= self.jitter <= MAX_JITTER:
+            raise InvalidOption(f"jitter is a share from 0 to 1, got {self.jitter}")
+
+    @classmethod
+    def fixed(cls, delay: timedelta, *, jitter: float = 0.0) -> Backoff:
+        return cls("fixed", delay, jitter)
+
+    @classmethod
+    def exponential(cls, delay: timedelta, *, jitter: float = 0.0) -> Backoff:
+        return cls("exponential", delay, jitter)
+
+
+@dataclass(frozen=True, slots=True)
+class KeepJobs:
+    """Which finished jobs are kept: the newest `count`, none older than `age`. None means no limit.
+
+    What Node calls `removeOnComplete: {count, age, limit}`; `limit` bounds how many one finish evicts.
+    """
+
+    count: int | None = None
+    age: timedelta | None = None
+    limit: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.count is not None and self.count < 0:
+            raise InvalidOption(f"KeepJobs keeps a count of 0 or more jobs, got {self.count}")
+        if self.age is not None and self.age < ZERO:
+            raise InvalidOption(f"KeepJobs keeps jobs for an age of 0 or more, got {self.age}")
+        if self.limit is not None and self.limit < 1:
+            raise InvalidOption(f"KeepJobs evicts at least one job at a time, got a limit of {self.limit}")
+
+
+Keep = bool | KeepJobs
+"""True keeps all, False removes a job when it finishes, KeepJobs keeps some."""
+
+
+@dataclass(frozen=True, slots=True)
+class ParentRef:
+    """The parent of a job in a flow: its id and the base key of its queue (`prefix:queue`)."""
+
+    id: str
+    queue_key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobOptions:
+    """Options of one job. None means "not said": a JobKind's or a queue's default holds, else BullMQ's."""
+
+    job_id: str | None = None
+    delay: timedelta | None = None
+    run_at: datetime | None = None
+    priority: int | None = None
+    lifo: bool | None = None
+    attempts: int | None = None
+    backoff: Backoff | None = None
+    keep_completed: Keep | None = None
+    keep_failed: Keep | None = None
+    keep_logs: int | None = None
+    stack_trace_limit: int | None = None
+    size_limit: int | None = None
+    timestamp: datetime | None = None
+    parent: ParentRef | None = None
+
+    def __post_init__(self) -> None:
+        if self.job_id is not None:
+            check_job_id(self.job_id)
+        if self.delay is not None and self.run_at is not None:
+            raise InvalidOption("say either delay or run_at, not both")
+        if self.delay is not None and not ZERO <= self.delay <= MAX_DELAY:
+            raise InvalidOption(f"a delay is between 0 and {MAX_DELAY.days} days, got {self.delay}")
+        for name in ("run_at", "timestamp"):
+            at = getattr(self, name)
+            if at is not None and at.tzinfo is None:
+                raise InvalidOption(f"{name} wants an aware datetime, got the naive {at.isoformat()}")
+        if self.priority is not None and not 0 <= self.priority <= MAX_PRIORITY:
+            raise InvalidOption(f"a priority is between 0 (first) and {MAX_PRIORITY}, got {self.priority}")
+        for name in ("attempts", "keep_logs", "stack_trace_limit", "size_limit"):
+            number = getattr(self, name)
+            if number is not None and number < 0:
+                raise InvalidOption(f"{name} is 0 or more, got {number}")
+
+    def over(self, defaults: JobOptions) -> JobOptions:
+        """These options, with what they leave unsaid taken from `defaults`."""
+        said: dict[str, Any] = {}
+        for field in fields(self):
+            own = getattr(self, field.name)
+            said[field.name] = getattr(defaults, field.name) if own is None else own
+        if self.delay is not None:
+            said["run_at"] = None
+        elif self.run_at is not None:
+            said["delay"] = None
+        return JobOptions(**said)
+
+
+def check_job_id(job_id: str) -> None:
+    """Refuse what BullMQ refuses as a custom id.
+
+    Raises:
+        InvalidOption: empty, integer-like, "0", starting with "0:", or with a colon other than in three segments.
+    """
+    if not job_id:
+        raise InvalidOption("a job id is not empty")
+    if INTEGER_LIKE.fullmatch(job_id):
+        raise InvalidOption(f"a job id is not an integer (the queue counts its own), got {job_id!r}")
+    if job_id.startswith("0:"):
+        raise InvalidOption(f"a job id does not start with '0:' (old markers do), got {job_id!r}")
+    if ":" in job_id and job_id.count(":") != 2:
+        raise InvalidOption(f"a job id has no ':' (it separates Redis keys), got {job_id!r}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerOptions:
+    """How a worker behaves. The defaults are BullMQ's where BullMQ has the option."""
+
+    concurrency: int = 1
+    name: str | None = None
+    lock_duration: timedelta = timedelta(seconds=30)
+    lock_renew_time: timedelta | None = None
+    """None: half the lock duration."""
+    stalled_interval: timedelta = timedelta(seconds=30)
+    max_stalled_count: int = 1
+    drain_delay: timedelta = timedelta(seconds=5)
+    """How long one wait on an idle queue lasts at the most."""
+    max_started_attempts: int | None = None
+    keep_completed: Keep = True
+    keep_failed: Keep = True
+    skip_stalled_check: bool = False
+    skip_lock_renewal: bool = False
+    grace: timedelta = timedelta(seconds=30)
+    """How long a closing worker lets its handlers finish before it cancels them and hands their jobs back."""
+    batch: int = 50
+    """How many finished jobs one script call reports at the most."""
+
+    def __post_init__(self) -> None:
+        if self.concurrency < 1:
+            raise InvalidOption(f"concurrency is at least 1, got {self.concurrency}")
+        for name in ("lock_duration", "stalled_interval", "drain_delay"):
+            if getattr(self, name) <= ZERO:
+                raise InvalidOption(f"{name} is longer than nothing, got {getattr(self, name)}")
+        if self.lock_renew_time is not None and not ZERO < self.lock_renew_time < self.lock_duration:
+            raise InvalidOption(f"lock_renew_time lies between 0 and lock_duration, got {self.lock_renew_time}")
+        if self.max_stalled_count < 0:
+            raise InvalidOption(f"max_stalled_count is 0 or more, got {self.max_stalled_count}")
+        if not 1 <= self.batch <= 500:
+            raise InvalidOption(f"batch is between 1 and 500, got {self.batch}")
+        if self.grace < ZERO:
+            raise InvalidOption(f"grace is 0 or more, got {self.grace}")

@@ -1,0 +1,1 @@
+"""The carecircle command: run, migrate, inspect and repair the system."""

@@ -1,0 +1,1 @@
+"""Plans doses, decides who is told, and heals what got lost."""

@@ -1,0 +1,1 @@
+"""The push channel: Web Push delivery of reminders."""
