@@ -6,6 +6,7 @@ import os
 
 from alembic import context
 from sqlalchemy import create_engine, text
+from sqlalchemy.pool import NullPool
 
 from carecircle.db import accounts, audit, deliveries, medications, occurrences, patients, push_subscriptions, schedules
 from carecircle.db.base import Row
@@ -23,7 +24,7 @@ def run() -> None:
     url = context.config.attributes.get("url") or os.environ.get("DATABASE_URL")
     if not url:
         raise SystemExit("DATABASE_URL is not set: it names the PostgreSQL to migrate (postgresql+psycopg://…)")
-    engine = create_engine(url)
+    engine = create_engine(url, poolclass=NullPool)
     with engine.connect() as connection:
         connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": ADVISORY_LOCK})
         connection.execute(text(f"SET lock_timeout = '{LOCK_TIMEOUT}'"))
@@ -38,7 +39,6 @@ def run() -> None:
         with context.begin_transaction():
             context.run_migrations()
         connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": ADVISORY_LOCK})
-    engine.dispose()
 
 
 run()

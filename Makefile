@@ -1,0 +1,101 @@
+# CareCircle Reminders. `make help` lists what there is.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+BIN := .venv/bin
+PYTEST := $(BIN)/pytest -q
+
+.PHONY: help
+help: ## this list
+	@echo "make run      start everything here, with a demo circle: nothing to install or configure first"
+	@echo "make test     set everything up and run every test"
+	@echo
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 18
+
+.PHONY: setup
+setup: ## install what the services need into .venv
+	@infra/setup-venv.sh run
+
+.PHONY: setup-dev
+setup-dev: ## install what checks and tests need as well
+	@infra/setup-venv.sh dev
+
+# ---- running
+
+.PHONY: run
+run: setup ## the whole system on embedded PostgreSQL and Valkey (ARGS="--port 8000 --help")
+	@$(BIN)/carecircle up $(ARGS)
+
+# ---- tests
+
+.PHONY: test
+test: setup-dev interop-setup ## every test, in under 15 minutes on two cores
+	$(PYTEST) tests
+
+.PHONY: test-unit
+test-unit: setup-dev ## the pure parts, in seconds
+	$(PYTEST) tests/unit tests/architecture
+
+.PHONY: test-interop
+test-interop: setup-dev interop-setup ## against Node's BullMQ
+	$(PYTEST) tests/interop
+
+.PHONY: test-e2e
+test-e2e: setup-dev ## the real processes, from a REST call to a mail and a push
+	$(PYTEST) tests/e2e
+
+.PHONY: interop-setup
+interop-setup: setup-dev
+	@$(BIN)/python tests/interop/install.py
+
+# ---- benchmarks
+
+.PHONY: bench
+bench: setup-dev interop-setup ## carequeue beside BullMQ, S1 to S6 (ARGS="--quick --peers …")
+	$(BIN)/python tests/benchmarks/run.py $(ARGS)
+
+# ---- checks
+
+.PHONY: check
+check: check-format check-lint check-types check-imports check-migrations check-containers ## all the checks below
+
+.PHONY: check-format
+check-format: setup-dev ## ruff format
+	$(BIN)/ruff format --check .
+
+.PHONY: check-lint
+check-lint: setup-dev ## ruff
+	$(BIN)/ruff check .
+
+.PHONY: check-types
+check-types: setup-dev ## pyright, strict
+	$(BIN)/pyright
+
+.PHONY: check-imports
+check-imports: setup-dev ## import rules, Lua headers and what else the architecture tests hold
+	$(BIN)/lint-imports
+	$(PYTEST) tests/architecture
+
+.PHONY: check-migrations
+check-migrations: setup-dev ## the migrations make the tables that the code knows
+	$(PYTEST) tests/integration/test_migrations.py
+
+.PHONY: check-containers
+check-containers: setup-dev ## compose file and Dockerfile
+	$(BIN)/hadolint infra/docker/Dockerfile
+	$(BIN)/compose-lint docker-compose.yml
+
+.PHONY: format
+format: setup-dev ## let ruff mend what it can
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+# ---- housekeeping
+
+.PHONY: lock
+lock: setup-dev ## write the lock files anew (needs a package index)
+	@infra/lock.sh
+
+.PHONY: clean
+clean: ## remove what `make` made, data of `make run` excepted
+	rm -rf .venv .uv .stamps build tests/interop/node/node_modules .pytest_cache .ruff_cache .hypothesis .import_linter_cache
