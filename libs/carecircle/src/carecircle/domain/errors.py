@@ -39,3 +39,57 @@ class Conflict(DomainError):
     """What is stored stands in the way of this."""
 
     code = "conflict"
+
+
+class EmailTaken(Conflict):
+    """There is an account with this e-mail address already; log in instead."""
+
+    code = "email_taken"
+
+
+class LastOwner(Conflict):
+    """A care circle keeps at least one owner; make somebody else owner first."""
+
+    code = "last_owner"
+
+
+class AlreadyMember(Conflict):
+    """This account is a member of the care circle already."""
+
+    code = "already_member"
+
+
+class OwnLoginTaken(Conflict):
+    """The patient has a login of their own already."""
+
+    code = "own_login_taken"
+
+
+class InvitationOver(Conflict):
+    """This invitation was used, was withdrawn or has run out; ask for a new one."""
+
+    code = "invitation_over"
+
+
+class InvitationForAnother(NotAllowed):
+    """This invitation is for another e-mail address than your account's."""
+
+    code = "invitation_for_another"
+
+
+class WrongPassword(NotAllowed):
+    """The current password is not right."""
+
+    code = "wrong_password"
+
+
+class LimitReached(Conflict):
+    """There are as many of these as one may have; remove some first."""
+
+    code = "limit_reached"
+
+
+class RevisionMismatch(DomainError):
+    """Somebody else changed this since you read it; read it again and repeat your change."""
+
+    code = "revision_mismatch"

@@ -33,3 +33,8 @@ OWN_LOGIN = frozenset({Action.READ, Action.ANSWER, Action.EDIT})
 def may(role: Role, action: Action, *, is_patient: bool = False) -> bool:
     """Whether a member of the circle may do this."""
     return action in ALLOWED[role] or (is_patient and action in OWN_LOGIN)
+
+
+def starts_reminded(role: Role) -> bool:
+    """Whether a new member is told when a dose is due, until they say otherwise."""
+    return role is not Role.VIEWER
