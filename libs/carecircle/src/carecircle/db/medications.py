@@ -5,10 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, String, Text
+from sqlalchemy import ForeignKey, String, Text, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from carecircle.db.base import CreatedAt, Row, new_id
+from carecircle.db.pages import Page, PageRequest, page_of
+from carecircle.db.patients import Membership
 
 
 class Medication(Row):
@@ -27,3 +30,29 @@ class Medication(Row):
     created_at: Mapped[CreatedAt]
     deleted_at: Mapped[datetime | None]
     """Deleted medications are kept for the history, are never shown and never sent."""
+
+
+async def medication_seen_by(
+    session: AsyncSession, account_id: UUID, medication_id: UUID, *, locked: bool = False
+) -> Medication | None:
+    """The medication, if it is not deleted and the account belongs to the patient's circle."""
+    query = (
+        select(Medication)
+        .join(Membership, Membership.patient_id == Medication.patient_id)
+        .where(Medication.id == medication_id, Medication.deleted_at.is_(None), Membership.account_id == account_id)
+    )
+    return await session.scalar(query.with_for_update(of=Medication) if locked else query)
+
+
+async def medications_of(session: AsyncSession, patient_id: UUID, request: PageRequest) -> Page[tuple[Medication]]:
+    query = select(Medication).where(Medication.patient_id == patient_id, Medication.deleted_at.is_(None))
+    return await page_of(session, query, request, Medication.created_at, Medication.id)
+
+
+async def count_medications(session: AsyncSession, patient_id: UUID) -> int:
+    query = (
+        select(func.count())
+        .select_from(Medication)
+        .where(Medication.patient_id == patient_id, Medication.deleted_at.is_(None))
+    )
+    return (await session.execute(query)).scalar_one()

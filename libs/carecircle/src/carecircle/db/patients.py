@@ -5,10 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, text
+from sqlalchemy import ColumnElement, ForeignKey, Index, String, UniqueConstraint, func, select, text
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
+from carecircle.db.accounts import Account
 from carecircle.db.base import CreatedAt, Row, new_id
+from carecircle.db.pages import Page, PageRequest, page_of
 
 
 class Patient(Row):
@@ -58,3 +61,71 @@ class Invitation(Row):
     expires_at: Mapped[datetime]
     accepted_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
+
+
+async def patients_of(
+    session: AsyncSession, account_id: UUID, request: PageRequest
+) -> Page[tuple[Patient, Membership]]:
+    """Every patient whose circle the account belongs to, oldest first, with the membership."""
+    query = (
+        select(Patient, Membership)
+        .join(Membership, Membership.patient_id == Patient.id)
+        .where(Membership.account_id == account_id)
+    )
+    return await page_of(session, query, request, Patient.created_at, Patient.id)
+
+
+async def members_of(session: AsyncSession, patient_id: UUID, request: PageRequest) -> Page[tuple[Membership, Account]]:
+    query = (
+        select(Membership, Account)
+        .join(Account, Account.id == Membership.account_id)
+        .where(Membership.patient_id == patient_id)
+    )
+    return await page_of(session, query, request, Membership.created_at, Membership.id)
+
+
+async def member_of(session: AsyncSession, patient_id: UUID, member_id: UUID) -> Membership | None:
+    return await session.scalar(
+        select(Membership).where(Membership.id == member_id, Membership.patient_id == patient_id)
+    )
+
+
+async def locked_patient(session: AsyncSession, patient_id: UUID) -> Patient | None:
+    """Whoever changes a circle's members holds its patient's row: check and change are one step."""
+    return await session.scalar(select(Patient).where(Patient.id == patient_id).with_for_update())
+
+
+async def count_owners(session: AsyncSession, patient_id: UUID) -> int:
+    return await _count(session, Membership.patient_id == patient_id, Membership.role == "owner")
+
+
+async def count_members(session: AsyncSession, patient_id: UUID) -> int:
+    return await _count(session, Membership.patient_id == patient_id)
+
+
+async def count_circles(session: AsyncSession, account_id: UUID) -> int:
+    return await _count(session, Membership.account_id == account_id)
+
+
+async def count_open_invitations(session: AsyncSession, patient_id: UUID, now: datetime) -> int:
+    query = (
+        select(func.count())
+        .select_from(Invitation)
+        .where(
+            Invitation.patient_id == patient_id,
+            Invitation.accepted_at.is_(None),
+            Invitation.revoked_at.is_(None),
+            Invitation.expires_at > now,
+        )
+    )
+    return (await session.execute(query)).scalar_one()
+
+
+async def invitation_for_use(session: AsyncSession, token_hash: str) -> Invitation | None:
+    """Locked: an invitation is accepted once."""
+    return await session.scalar(select(Invitation).where(Invitation.token_hash == token_hash).with_for_update())
+
+
+async def _count(session: AsyncSession, *conditions: ColumnElement[bool]) -> int:
+    query = select(func.count()).select_from(Membership).where(*conditions)
+    return (await session.execute(query)).scalar_one()

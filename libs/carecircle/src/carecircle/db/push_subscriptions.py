@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, String, Text, text
+from sqlalchemy import ForeignKey, Index, String, Text, select, text
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from carecircle.db.base import CreatedAt, Row, new_id
@@ -25,4 +26,31 @@ class PushSubscription(Row):
 
     __table_args__ = (
         Index("uq_push_subscription_endpoint", "endpoint", unique=True, postgresql_where=text("gone_at IS NULL")),
+    )
+
+
+async def live_subscription_at(session: AsyncSession, endpoint: str) -> PushSubscription | None:
+    return await session.scalar(
+        select(PushSubscription)
+        .where(PushSubscription.endpoint == endpoint, PushSubscription.gone_at.is_(None))
+        .with_for_update()
+    )
+
+
+async def live_subscriptions(session: AsyncSession, account_id: UUID) -> list[PushSubscription]:
+    query = (
+        select(PushSubscription)
+        .where(PushSubscription.account_id == account_id, PushSubscription.gone_at.is_(None))
+        .order_by(PushSubscription.created_at, PushSubscription.id)
+    )
+    return list(await session.scalars(query))
+
+
+async def own_subscription(session: AsyncSession, account_id: UUID, subscription_id: UUID) -> PushSubscription | None:
+    return await session.scalar(
+        select(PushSubscription).where(
+            PushSubscription.id == subscription_id,
+            PushSubscription.account_id == account_id,
+            PushSubscription.gone_at.is_(None),
+        )
     )
