@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, String, func, select, update
+from sqlalchemy import ForeignKey, Index, String, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -70,4 +70,10 @@ async def revoke_all(session: AsyncSession, account_id: UUID, now: datetime) -> 
         update(RefreshToken)
         .where(RefreshToken.account_id == account_id, RefreshToken.revoked_at.is_(None))
         .values(revoked_at=now)
+    )
+
+
+async def delete_expired_tokens(session: AsyncSession, account_id: UUID, now: datetime) -> None:
+    await session.execute(
+        delete(RefreshToken).where(RefreshToken.account_id == account_id, RefreshToken.expires_at <= now)
     )
