@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import socket
 import subprocess
-import sys
 import time
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
     from pathlib import Path
 
-PR_SET_PDEATHSIG = 1
+    from carecircle_cli.engines.program import Program
+
+LAST_LINES = 15
 
 
 class EngineError(RuntimeError):
@@ -26,31 +26,12 @@ class EngineNotFound(EngineError):
     """No build of the server fits this machine; install one, or give the address of a running one."""
 
 
-def free_port() -> int:
-    """A loopback port that nobody holds at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def port_answers(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.settimeout(0.2)
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
 class ServerProcess:
-    """A child that outlives neither its parent nor `stop()`.
+    """A child that outlives neither its parent nor `stop()`. Start it from the main thread: Linux ties it to that."""
 
-    `stop_signal` asks it to end; after `grace` seconds it is killed.
-    """
-
-    def __init__(self, name: str, log: Path, stop_signal: signal.Signals = signal.SIGTERM, grace: float = 10) -> None:
-        self.name = name
-        self.log = log
-        self.stop_signal = stop_signal
-        self.grace = grace
+    def __init__(self) -> None:
         self._child: subprocess.Popen[bytes] | None = None
+        self._program: Program | None = None
 
     @property
     def pid(self) -> int | None:
@@ -60,50 +41,75 @@ class ServerProcess:
     def running(self) -> bool:
         return self._child is not None and self._child.poll() is None
 
-    def start(self, command: Sequence[str], ready: Callable[[], bool], timeout: float = 30) -> None:
-        """Start `command` and return once `ready()` holds.
+    def start(self, program: Program) -> None:
+        """Start it and return once it is ready.
 
         Raises:
-            EngineError: it ended first, or `timeout` seconds passed.
+            EngineError: it ended first, or was not ready in time.
         """
-        self.log.parent.mkdir(parents=True, exist_ok=True)
-        with self.log.open("ab") as log:
-            self._child = subprocess.Popen(  # noqa: S603 - the command is ours, no shell
-                list(command), stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=_die_with_parent
-            )
-        deadline = time.monotonic() + timeout
-        while not ready():
+        self._program = program
+        program.log.parent.mkdir(parents=True, exist_ok=True)
+        with program.log.open("ab") as log:
+            # A session of its own: a terminal's Ctrl-C goes to the whole foreground group, and the one who started
+            # several servers stops them in order, so they must not hear it themselves.
+            child = self._child = subprocess.Popen(  # noqa: S603 - the command is ours, no shell
+                program.argv(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                env=program.environment,
+            )  # fmt: skip
+        deadline = time.monotonic() + program.ready_within
+        while not program.ready(child.pid):
             if not self.running:
-                raise EngineError(f"{self.name} ended at once; the end of {self.log}:\n{self._last_lines()}")
+                raise EngineError(f"{program.name} ended at once; the end of {program.log}:\n{last_lines(program.log)}")
             if time.monotonic() > deadline:
                 self.stop()
-                raise EngineError(f"{self.name} did not answer within {timeout:.0f} s; see {self.log}")
+                raise EngineError(
+                    f"{program.name} was not ready within {program.ready_within:.0f} s; see {program.log}"
+                )
             time.sleep(0.01)
 
     def stop(self) -> None:
         """End the process and wait for it. A stopped or never started one is left alone."""
-        if self._child is None or self._child.poll() is not None:
+        if self._child is None or self._program is None or self._child.poll() is not None:
             return
-        self._child.send_signal(self.stop_signal)
+        self._child.send_signal(self._program.stop_signal)
         try:
-            self._child.wait(self.grace)
+            self._child.wait(self._program.grace)
         except subprocess.TimeoutExpired:
-            self._child.kill()
-            self._child.wait()
+            self.kill()
 
     def kill(self) -> None:
         """SIGKILL, as a crash would."""
         if self._child is not None and self._child.poll() is None:
-            self._child.kill()
+            with suppress(ProcessLookupError):
+                os.killpg(self._child.pid, signal.SIGKILL)
             self._child.wait()
 
-    def _last_lines(self, count: int = 15) -> str:
-        return "\n".join(self.log.read_text(errors="replace").splitlines()[-count:])
+
+def free_port() -> int:
+    """A loopback port that nobody holds at this moment."""
+    return free_ports(1)[0]
 
 
-def _die_with_parent() -> None:
-    # Runs between fork and exec. A terminal's Ctrl-C goes to the whole foreground group: the supervisor stops
-    # its children in order, so they must not hear it themselves.
-    os.setsid()
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+def free_ports(count: int) -> list[int]:
+    """Several, all different."""
+    with ExitStack() as held:
+        probes = [held.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [int(probe.getsockname()[1]) for probe in probes]
+
+
+def is_free(port: int) -> bool:
+    """Whether a server could listen on this loopback port now."""
+    with socket.socket() as probe:
+        # As servers do: a port whose last connections linger in TIME_WAIT can be used.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
+def last_lines(log: Path, count: int = LAST_LINES) -> str:
+    return "\n".join(log.read_text(errors="replace").splitlines()[-count:])
