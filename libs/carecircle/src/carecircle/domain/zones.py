@@ -1,24 +1,71 @@
-"""IANA time zones by name. The one place that turns a person's input into a `ZoneInfo`."""
+"""Wall time and instants: the only place that turns one into the other (R1 to R3), and a person's input into a zone."""
 
 from __future__ import annotations
 
+from datetime import UTC, date, datetime
 from functools import cache
+from typing import NamedTuple
 from zoneinfo import ZoneInfo, available_timezones
 
 from carecircle.domain.errors import Invalid
 
-# In the database of names, but no place where anybody lives: their meaning depends on the machine.
-NOT_PLACES = frozenset({"localtime", "posixrules", "Factory"})
+GAP = "gap"
+"""The note of a wall time that the clocks skip: it was shifted forward by the gap."""
+
+
+class Resolved(NamedTuple):
+    """The instant of a wall time."""
+
+    due_at: datetime
+    """Aware, in UTC."""
+    note: str | None
+    """`GAP`, or None when the wall time exists."""
+
+
+def resolve(nominal_local: datetime, zone: ZoneInfo) -> Resolved | None:
+    """The instant of a naive wall time, or None when the clocks skip its whole day (Samoa, 2011-12-30).
+
+    A wall time in a gap takes the offset before the gap, which shifts it forward; one that occurs twice is its
+    first. `fold=0` gives both, silently, so a gap is found by going there and back.
+    """
+    due_at = nominal_local.replace(tzinfo=zone, fold=0).astimezone(UTC)
+    shown = wall_time(due_at, zone)
+    if shown == nominal_local:
+        return Resolved(due_at, None)
+    if shown.date() != nominal_local.date():
+        return None
+    return Resolved(due_at, GAP)
+
+
+def wall_time(instant: datetime, zone: ZoneInfo) -> datetime:
+    """What a clock on the wall shows at an instant, naive."""
+    return instant.astimezone(zone).replace(tzinfo=None, fold=0)
+
+
+def local_date(instant: datetime, zone: ZoneInfo) -> date:
+    """The date on the calendar of this zone at an instant."""
+    return instant.astimezone(zone).date()
 
 
 def zone_named(name: str, *, field: str = "zone") -> ZoneInfo:
-    """The zone, or `Invalid`. Names are matched exactly, as IANA writes them."""
-    if name not in _names():
-        raise Invalid("This is not the name of an IANA time zone, such as Europe/Berlin.", field=field)
+    """The zone of a place (or `UTC`), its name matched exactly, as IANA writes it.
+
+    Offsets and abbreviations (`UTC+2`, `EST`, `Etc/GMT-2`) are refused even where the database has them: none of
+    them follows a place's change of clocks, and some read backwards.
+
+    Raises:
+        Invalid: there is no such zone.
+    """
+    if name not in place_zones():
+        raise Invalid(
+            "This is not the IANA time zone of a place, such as Europe/Berlin or America/New_York.", field=field
+        )
     return ZoneInfo(name)
 
 
 @cache
-def _names() -> frozenset[str]:
+def place_zones() -> frozenset[str]:
+    """Every zone that a person can live in."""
     # Listing them once reads the whole database; a lookup by path instead would let input choose a file name.
-    return frozenset(available_timezones()) - NOT_PLACES
+    places = {name for name in available_timezones() if "/" in name and not name.startswith("Etc/")}
+    return frozenset(places | {"UTC", "Etc/UTC"})
