@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, ForeignKey, Index, String, UniqueConstraint, func, select, text
+from sqlalchemy import ColumnElement, ForeignKey, Index, String, UniqueConstraint, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -90,6 +90,16 @@ async def member_of(session: AsyncSession, patient_id: UUID, member_id: UUID) ->
     )
 
 
+async def membership_of(session: AsyncSession, patient_id: UUID, account_id: UUID) -> Membership | None:
+    return await session.scalar(
+        select(Membership).where(Membership.patient_id == patient_id, Membership.account_id == account_id)
+    )
+
+
+async def has_own_login(session: AsyncSession, patient_id: UUID) -> bool:
+    return await _count(session, Membership.patient_id == patient_id, Membership.is_patient.is_(True)) > 0
+
+
 async def locked_patient(session: AsyncSession, patient_id: UUID) -> Patient | None:
     """Whoever changes a circle's members holds its patient's row: check and change are one step."""
     return await session.scalar(select(Patient).where(Patient.id == patient_id).with_for_update())
@@ -119,6 +129,19 @@ async def count_open_invitations(session: AsyncSession, patient_id: UUID, now: d
         )
     )
     return (await session.execute(query)).scalar_one()
+
+
+async def withdraw_invitations(session: AsyncSession, patient_id: UUID, email: str, now: datetime) -> None:
+    await session.execute(
+        update(Invitation)
+        .where(
+            Invitation.patient_id == patient_id,
+            func.lower(Invitation.email) == email.lower(),
+            Invitation.accepted_at.is_(None),
+            Invitation.revoked_at.is_(None),
+        )
+        .values(revoked_at=now)
+    )
 
 
 async def invitation_for_use(session: AsyncSession, token_hash: str) -> Invitation | None:

@@ -93,3 +93,9 @@ class RevisionMismatch(DomainError):
     """Somebody else changed this since you read it; read it again and repeat your change."""
 
     code = "revision_mismatch"
+
+
+class OwnLoginStays(Conflict):
+    """Nobody but the patient can take the patient's own login out of the care circle."""
+
+    code = "own_login_stays"

@@ -1,0 +1,26 @@
+"""Read models that join several aggregates, for pages and logs."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from carecircle.db.accounts import Account
+from carecircle.db.deliveries import Delivery
+from carecircle.db.occurrences import OccurrenceRow
+from carecircle.db.pages import Page, PageRequest, page_of
+
+
+async def delivery_log(
+    session: AsyncSession, patient_id: UUID, request: PageRequest
+) -> Page[tuple[Delivery, Account, OccurrenceRow]]:
+    """Every message about this patient, newest first, with its recipient and its dose."""
+    query = (
+        select(Delivery, Account, OccurrenceRow)
+        .join(Account, Account.id == Delivery.recipient_id)
+        .join(OccurrenceRow, OccurrenceRow.id == Delivery.occurrence_id)
+        .where(Delivery.patient_id == patient_id)
+    )
+    return await page_of(session, query, request, Delivery.created_at, Delivery.id, newest_first=True)
