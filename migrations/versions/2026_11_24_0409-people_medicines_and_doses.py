@@ -300,6 +300,7 @@ def upgrade() -> None:
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("attempt", sa.Integer(), nullable=False),
         sa.Column("ambiguous", sa.Integer(), nullable=False),
+        sa.Column("errors", sa.Integer(), nullable=False),
         sa.Column("worker", sa.String(length=100), nullable=True),
         sa.Column("lease_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("first_handoff_at", sa.DateTime(timezone=True), nullable=True),
@@ -340,6 +341,13 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("state IN ('pending', 'retry', 'claimed', 'handoff')"),
     )
+    op.create_index(
+        "ix_delivery_alerted",
+        "delivery",
+        ["expires_at"],
+        unique=False,
+        postgresql_where=sa.text("kind = 'due' AND state IN ('sent', 'ambiguous')"),
+    )
     op.create_index("ix_delivery_patient_created", "delivery", ["patient_id", "created_at"], unique=False)
     op.create_index(op.f("ix_delivery_recipient_id"), "delivery", ["recipient_id"], unique=False)
     op.execute(
@@ -364,6 +372,11 @@ def downgrade() -> None:
     op.execute("DROP FUNCTION audit_entry_is_append_only()")
     op.drop_index(op.f("ix_delivery_recipient_id"), table_name="delivery")
     op.drop_index("ix_delivery_patient_created", table_name="delivery")
+    op.drop_index(
+        "ix_delivery_alerted",
+        table_name="delivery",
+        postgresql_where=sa.text("kind = 'due' AND state IN ('sent', 'ambiguous')"),
+    )
     op.drop_index(
         "ix_delivery_open",
         table_name="delivery",

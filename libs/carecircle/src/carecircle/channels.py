@@ -44,7 +44,7 @@ class MessageFacts:
     occurrence_id: UUID
     target_id: UUID
     kind: str
-    """`due` or `answered`."""
+    """`due` or `answered` (`domain.delivery.Kind`)."""
     step: int
     attempt: int
     patient_name: str
@@ -54,14 +54,14 @@ class MessageFacts:
     due_at: datetime
     missed_at: datetime
     late: bool
-    """Worded late: more than five minutes after the dose was due."""
+    """Worded late: more than five minutes after the dose was due. The same for every copy of one message."""
     severity: str
     medication_name: str | None
     dose: str | None
     answer: str | None
     """For `answered`: `taken` or `skipped` and by whom, as a phrase."""
     first_handoff_at: datetime
-    """Constant over all attempts."""
+    """The message's own date: constant over all attempts that the provider may have taken."""
 
 
 class Undeliverable(Exception):

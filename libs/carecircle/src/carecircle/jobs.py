@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID  # noqa: TC003 - read at run time by the payload decoder
 
+from carecircle.domain.medication import Severity
 from carequeue.kind import JobKind
 from carequeue.options import Backoff, KeepJobs
 
@@ -24,10 +25,6 @@ if TYPE_CHECKING:
 REMINDERS = "reminders"
 HOUSEKEEPING = "housekeeping"
 # A channel's queue has the channel's name.
-
-ROUTINE = 3
-PRIORITY: Mapping[str, int] = {"critical": 1, "time_critical": 2, "normal": ROUTINE, "info": 4}
-"""By severity. Never 0: jobs without a priority would overtake every alert."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +60,7 @@ _ROUTINE: Mapping[str, Any] = {
     "attempts": 1,  # the next one comes anyway
     "keep_completed": KeepJobs(count=20),
     "keep_failed": KeepJobs(count=100),
-    "priority": ROUTINE,
+    "priority": Severity.NORMAL.priority,
 }
 
 REMIND = JobKind("remind", Remind, **_SENDING)
@@ -75,10 +72,6 @@ SWEEP = JobKind("sweep", Sweep, **_ROUTINE)
 def job_id(row_id: UUID, generation: int) -> str:
     """The id of a row's job. A finished job's id cannot be used again, so each enqueue raises the generation."""
     return f"{row_id}-g{generation}"
-
-
-def priority(severity: str) -> int:
-    return PRIORITY.get(severity, ROUTINE)
 
 
 class Queues:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, text
+from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, case, func, text, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from carecircle.db.base import CreatedAt, Row, new_id
+from carecircle.domain.delivery import DeliveryState, Kind
 
 
 class Delivery(Row):
@@ -32,10 +37,12 @@ class Delivery(Row):
     attempt: Mapped[int] = mapped_column(default=0)
     ambiguous: Mapped[int] = mapped_column(default=0)
     """How many attempts ended without anyone knowing whether the provider had taken the message."""
+    errors: Mapped[int] = mapped_column(default=0)
+    """How many attempts ended in our own code, by a bug or a dying worker, before anything had left."""
     worker: Mapped[str | None] = mapped_column(String(100))
     lease_until: Mapped[datetime | None]
     first_handoff_at: Mapped[datetime | None]
-    """Fixed over all attempts: the `Date` of the mail."""
+    """The `Date` of the mail: fixed from the first attempt that the provider may have taken."""
     handoff_at: Mapped[datetime | None]
     next_attempt_at: Mapped[datetime | None]
     expires_at: Mapped[datetime]
@@ -57,4 +64,86 @@ class Delivery(Row):
             "next_attempt_at",
             postgresql_where=text("state IN ('pending', 'retry', 'claimed', 'handoff')"),
         ),
+        Index(
+            "ix_delivery_alerted",
+            "expires_at",
+            postgresql_where=text("kind = 'due' AND state IN ('sent', 'ambiguous')"),
+        ),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class NewDelivery:
+    """A message that somebody is to get."""
+
+    occurrence_id: UUID
+    patient_id: UUID
+    recipient_id: UUID
+    channel: str
+    target_id: UUID
+    kind: Kind
+    step: int
+    severity: str
+    expires_at: datetime
+
+
+async def add_deliveries(session: AsyncSession, wanted: Iterable[NewDelivery]) -> int:
+    """Store those that do not exist yet; the number stored."""
+    rows = [{"id": new_id(), "state": DeliveryState.PENDING, **asdict(delivery)} for delivery in wanted]
+    if not rows:
+        return 0
+    stored = await session.scalars(insert(Delivery).values(rows).on_conflict_do_nothing().returning(Delivery.id))
+    return len(stored.all())
+
+
+async def cancel_open_deliveries(session: AsyncSession, occurrence_ids: Iterable[UUID], outcome: str) -> int:
+    """Cancel every reminder of these doses that has not left yet (R13); the number cancelled.
+
+    One that is with the provider at this moment stays: it cannot be called back, and its end is recorded.
+    `outcome` says why: `answered`, `superseded`, `inactive`.
+    """
+    unsent = (DeliveryState.PENDING, DeliveryState.RETRY, DeliveryState.CLAIMED)
+    cancelled = await session.scalars(
+        update(Delivery)
+        .where(Delivery.occurrence_id.in_(list(occurrence_ids)), Delivery.kind == Kind.DUE, Delivery.state.in_(unsent))
+        .values(
+            state=DeliveryState.CANCELLED,
+            outcome=outcome,
+            lease_until=None,
+            next_attempt_at=None,
+            updated_at=func.clock_timestamp(),
+        )
+        .returning(Delivery.id)
+        .execution_options(synchronize_session=False)
+    )
+    return len(cancelled.all())
+
+
+async def expire_deliveries(session: AsyncSession, now: datetime) -> list[tuple[str, str]]:
+    """End what nobody sent within its window; (channel, final state) of each.
+
+    One whose worker died during the handoff may have arrived: it ends `ambiguous`.
+    """
+    was_out = Delivery.state == DeliveryState.HANDOFF
+    ended = await session.execute(
+        update(Delivery)
+        .where(
+            Delivery.expires_at <= now,
+            Delivery.state.in_((DeliveryState.PENDING, DeliveryState.RETRY))
+            | (Delivery.state.in_((DeliveryState.CLAIMED, DeliveryState.HANDOFF)) & (Delivery.lease_until < now)),
+        )
+        .values(
+            # An attempt that nobody knows the end of may have arrived, whatever came after it.
+            state=case(
+                (was_out | (Delivery.ambiguous > 0), DeliveryState.AMBIGUOUS.value), else_=DeliveryState.EXPIRED.value
+            ),
+            ambiguous=Delivery.ambiguous + case((was_out, 1), else_=0),
+            outcome=func.coalesce(Delivery.outcome, "expired"),
+            lease_until=None,
+            next_attempt_at=None,
+            updated_at=func.clock_timestamp(),
+        )
+        .returning(Delivery.channel, Delivery.state)
+        .execution_options(synchronize_session=False)
+    )
+    return [(channel, state) for channel, state in ended.tuples()]
