@@ -80,7 +80,7 @@ class EmbeddedPostgres:
             stop_signal=signal.SIGINT,  # "fast": sessions are ended; SIGTERM would wait for them
             orphan_signal=signal.SIGINT,
             user=disguise.user,
-            notable=is_notable,
+            shown=shown,
         )  # fmt: skip
 
     def create_database(self, name: str) -> None:
@@ -191,8 +191,9 @@ def find_programs() -> Path:
     )
 
 
-def is_notable(line: str) -> bool:
-    return any(f" {level}:  " in line for level in ("WARNING", "ERROR", "FATAL", "PANIC"))
+def shown(line: str) -> str | None:
+    """The lines that say that something is wrong."""
+    return line if any(f" {level}:  " in line for level in ("WARNING", "ERROR", "FATAL", "PANIC")) else None
 
 
 def _is_alive(pid: str) -> bool:

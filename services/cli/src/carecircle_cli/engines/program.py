@@ -35,8 +35,8 @@ class Program:
     ready_within: float = 30
     user: int | None = None
     """A user id to run as; None: our own."""
-    notable: Callable[[str], bool] | None = None
-    """Which lines of its log people should see at once; None: none."""
+    shown: Callable[[str], str | None] | None = None
+    """What people should see at once of a line of its log, if anything; None: nothing of any line."""
 
     def argv(self) -> tuple[str, ...]:
         """The command line that ties the process to this one."""

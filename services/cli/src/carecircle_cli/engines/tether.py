@@ -1,4 +1,4 @@
-"""Becomes another program that ends when its parent does: `python -I -S tether.py SIGNAL PARENT USER /path/of/command…`.
+"""Becomes another program that ends when its parent does: `python -I -S tether.py SIGNAL PARENT USER /the/command…`.
 
 A program of its own, not a `preexec_fn`: between fork and exec of a process with threads only exec is safe. Nothing of
 carecircle is imported, so that it costs milliseconds. Only Linux can tie a process to its parent; elsewhere an orphan

@@ -1,0 +1,1 @@
+"""`carecircle up`: the whole system on this machine, as supervised child processes."""
