@@ -59,7 +59,7 @@ class MessageFacts:
     medication_name: str | None
     dose: str | None
     answer: str | None
-    """For `answered`: `taken` or `skipped` and by whom, as a phrase."""
+    """For `answered`: `taken` or `skipped`; with details also by whom, as a phrase."""
     first_handoff_at: datetime
     """The message's own date: constant over all attempts that the provider may have taken."""
 

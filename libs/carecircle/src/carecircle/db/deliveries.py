@@ -97,17 +97,17 @@ async def add_deliveries(session: AsyncSession, wanted: Iterable[NewDelivery]) -
 
 
 async def cancel_open_deliveries(session: AsyncSession, occurrence_ids: Iterable[UUID], outcome: str) -> int:
-    """Cancel every reminder of these doses that has not left yet (R13); the number cancelled.
+    """End every reminder of these doses that has not left yet (R13); the number ended.
 
-    One that is with the provider at this moment stays: it cannot be called back, and its end is recorded.
-    `outcome` says why: `answered`, `superseded`, `inactive`.
+    One that is with the provider at this moment stays: it cannot be called back, and its end is recorded. One that
+    an earlier attempt may have delivered ends `ambiguous`. `outcome` says why: `answered`, `superseded`, `inactive`.
     """
     unsent = (DeliveryState.PENDING, DeliveryState.RETRY, DeliveryState.CLAIMED)
     cancelled = await session.scalars(
         update(Delivery)
         .where(Delivery.occurrence_id.in_(list(occurrence_ids)), Delivery.kind == Kind.DUE, Delivery.state.in_(unsent))
         .values(
-            state=DeliveryState.CANCELLED,
+            state=case((Delivery.ambiguous > 0, DeliveryState.AMBIGUOUS.value), else_=DeliveryState.CANCELLED.value),
             outcome=outcome,
             lease_until=None,
             next_attempt_at=None,

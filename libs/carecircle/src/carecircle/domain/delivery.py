@@ -12,6 +12,8 @@ from datetime import timedelta
 from enum import Enum, StrEnum
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from carecircle.domain.occurrence import SkipReason
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
@@ -167,6 +169,22 @@ def decide(
     if at is None:
         return replace(ended, state=DeliveryState.AMBIGUOUS if ambiguous else DeliveryState.EXPIRED)
     return replace(ended, next_attempt_at=at, pauses_channel=rule.pauses_channel)
+
+
+def used_up(attempt: Attempt) -> Decision | None:
+    """The end of a delivery whose earlier workers died too often, decided before anything is sent again."""
+    ended = Decision(DeliveryState.FAILED, Broken.code, attempt.ambiguous, attempt.errors)
+    if attempt.ambiguous > MAX_AMBIGUOUS_RESENDS:
+        return replace(ended, state=DeliveryState.AMBIGUOUS, outcome="worker_lost")
+    return ended if attempt.errors >= MAX_ERRORS else None
+
+
+def unsent(attempt: Attempt, reason: str) -> Decision:
+    """The end of a delivery that is no longer wanted: `reason` says why."""
+    state = DeliveryState.EXPIRED if reason == SkipReason.EXPIRED else DeliveryState.CANCELLED
+    # An earlier attempt may have arrived: whoever got it is told once the dose is answered.
+    state = DeliveryState.AMBIGUOUS if attempt.ambiguous else state
+    return Decision(state, reason, attempt.ambiguous, attempt.errors)
 
 
 def backoff(attempt: int, base: timedelta, luck: float) -> timedelta:
