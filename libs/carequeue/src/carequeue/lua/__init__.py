@@ -1,0 +1,1 @@
+"""The Lua scripts of the queue, written for what must be true on the wire; see `loader`."""

@@ -1,0 +1,15 @@
+-- Makes a job available, at the back of its class or (atFront) at the head.
+-- Priority 0 is the list `wait`, taken from the right; others are ranked in `prioritized`, lowest score first.
+local function enqueue(keys, id, priority, atFront)
+  if priority > 0 then
+    local place = 0
+    if not atFront then
+      place = redis.call('INCR', keys.pc) % 4294967296
+    end
+    redis.call('ZADD', keys.prioritized, priority * 4294967296 + place, id)
+  elseif atFront then
+    redis.call('RPUSH', keys.wait, id)
+  else
+    redis.call('LPUSH', keys.wait, id)
+  end
+end

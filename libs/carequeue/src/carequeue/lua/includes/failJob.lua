@@ -1,0 +1,33 @@
+--- @include "keepFinished"
+--- @include "leaveParent"
+--- @include "releaseDeduplication"
+--- @include "removeJobKeys"
+--- @include "settleParentOfFailed"
+
+local function failJob(keys, meta, job, batch, now)
+  batch.ended = batch.ended + 1
+  if job.deduplicationId then
+    releaseDeduplication(keys, meta, job.id, job.deduplicationId, now)
+  end
+  if job.parentKey then
+    settleParentOfFailed(job.key, job.parentKey, job.parent, job.value, now)
+  end
+  if job.keep.count == 0 then
+    removeJobKeys(job.key)
+    if job.parentKey then
+      leaveParent(job.key, job.parentKey, job.parent, now)
+    end
+  else
+    redis.call('HSET', job.key, 'atm', job.made, 'failedReason', job.value, 'stacktrace', job.stacktrace,
+      'finishedOn', now)
+    if job.condemned then
+      redis.call('HDEL', job.key, 'defa')
+    end
+    keepFinished(batch.failed, job, now)
+  end
+  redis.call('XADD', keys.events, '*', 'event', 'failed', 'jobId', job.id, 'failedReason', job.value,
+    'prev', 'active')
+  if job.made >= job.attempts then
+    redis.call('XADD', keys.events, '*', 'event', 'retries-exhausted', 'jobId', job.id, 'attemptsMade', job.made)
+  end
+end

@@ -1,0 +1,18 @@
+--- @include "enqueue"
+--- @include "queueMeta"
+--- @include "wakeWorker"
+--- @include "releaseParent"
+
+-- Condemns a parent whose child failed: whoever takes it next fails it, so it must be takable at once.
+local function failParent(parentKeys, parentId, parentKey, childKey, now)
+  redis.call('ZADD', parentKey .. ':unsuccessful', now, childKey)
+  redis.call('HSET', parentKey, 'defa', 'child ' .. childKey .. ' failed')
+  if redis.call('ZREM', parentKeys.waitingChildren, parentId) == 1 then
+    releaseParent(parentKeys, parentId, now, true)
+  elseif redis.call('ZREM', parentKeys.delayed, parentId) == 1 then
+    redis.call('HSET', parentKey, 'delay', 0)
+    enqueue(parentKeys, parentId, tonumber(redis.call('HGET', parentKey, 'priority') or nil) or 0, false)
+    redis.call('XADD', parentKeys.events, '*', 'event', 'waiting', 'jobId', parentId, 'prev', 'delayed')
+    wakeWorker(parentKeys, queueMeta(parentKeys))
+  end
+end

@@ -1,0 +1,41 @@
+--- @include "completeJob"
+--- @include "failJob"
+--- @include "returnJob"
+
+-- Moves one job out of `active` as its verdict says. Answers 0, or the code that says why nothing was changed.
+-- `batch` collects what is cheaper to do once for all jobs of a call.
+local function finishJob(keys, meta, job, held, batch, now)
+  local jobKey = keys.base .. ':' .. job.id
+  local stored = redis.call('HMGET', jobKey, 'timestamp', 'atm', 'parentKey', 'parent', 'deid', 'defa')
+  if not stored[1] and redis.call('EXISTS', jobKey) == 0 then
+    return -1
+  end
+  if job.verdict == 'completed' and batch.hasChildren then
+    if redis.call('SCARD', jobKey .. ':dependencies') > 0 then
+      return -4
+    elseif redis.call('ZCARD', jobKey .. ':unsuccessful') > 0 then
+      return -9
+    end
+  end
+  if not held then
+    return -2
+  elseif held ~= job.token then
+    return -6
+  end
+  -- From the right: that is where the jobs are that started first.
+  if redis.call('LREM', keys.active, -1, job.id) == 0 then
+    return -3
+  end
+  batch.locks[#batch.locks + 1] = jobKey .. ':lock'
+  batch.ids[#batch.ids + 1] = job.id
+  job.key, job.made = jobKey, (tonumber(stored[2] or nil) or 0) + 1
+  job.parentKey, job.parent, job.deduplicationId, job.condemned = stored[3], stored[4], stored[5], stored[6]
+  if job.verdict == 'completed' then
+    completeJob(keys, meta, job, batch, now)
+  elseif job.verdict == 'failed' then
+    failJob(keys, meta, job, batch, now)
+  else
+    returnJob(keys, job, batch, now)
+  end
+  return 0
+end

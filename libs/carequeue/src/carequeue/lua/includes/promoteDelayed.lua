@@ -1,0 +1,19 @@
+--- @include "callMany"
+--- @include "enqueue"
+
+-- Moves delayed jobs that are due to where workers take them. At most 1000, to bound the time of one call.
+local function promoteDelayed(keys, now)
+  local due = redis.call('ZRANGEBYSCORE', keys.delayed, 0, (now + 1) * 4096 - 1, 'LIMIT', 0, 1000)
+  if #due == 0 then
+    return 0
+  end
+  callMany('ZREM', keys.delayed, due)
+  for _, id in ipairs(due) do
+    local jobKey = keys.base .. ':' .. id
+    local priority = tonumber(redis.call('HGET', jobKey, 'priority') or nil) or 0
+    enqueue(keys, id, priority, false)
+    redis.call('XADD', keys.events, '*', 'event', 'waiting', 'jobId', id, 'prev', 'delayed')
+    redis.call('HSET', jobKey, 'delay', 0)
+  end
+  return #due
+end

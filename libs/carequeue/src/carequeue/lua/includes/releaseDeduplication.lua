@@ -1,0 +1,39 @@
+--- @include "storeJob"
+--- @include "enqueue"
+--- @include "wakeWorker"
+--- @include "wakeWhenDue"
+
+-- A job that owned a deduplication window finished. A window with a time to live runs out by itself; one that lasts as
+-- long as its job ends here, and a job that was kept for "after the active one" is added now.
+local function releaseDeduplication(keys, meta, id, deduplicationId, now)
+  local windowKey = keys.base .. ':de:' .. deduplicationId
+  local pendingKey = keys.base .. ':dn:' .. deduplicationId
+  if redis.call('GET', windowKey) ~= id or redis.call('PTTL', windowKey) > 0 then
+    return
+  end
+  redis.call('DEL', windowKey)
+  local pending = redis.call('HMGET', pendingKey, 'name', 'data', 'opts', 'jid', 'pk', 'pd', 'pdk', 'rjk')
+  if not pending[1] then
+    return
+  end
+  redis.call('DEL', pendingKey)
+  local opts = cjson.decode(pending[3] or '{}')
+  local nextId = pending[4] or string.format('%.0f', redis.call('INCR', keys.id))
+  redis.call('SET', windowKey, nextId)
+  local where = storeJob(keys, nextId, {
+    name = pending[1], data = pending[2] or '{}', opts = pending[3] or '{}',
+    timestamp = opts.timestamp or now, delay = opts.delay or 0, priority = opts.priority or 0,
+    parentKey = pending[5], parent = pending[6], rjk = pending[8], deid = deduplicationId,
+  })
+  if pending[5] and pending[7] then
+    redis.call('SADD', pending[7], keys.base .. ':' .. nextId)
+  end
+  if where == 'delayed' then
+    wakeWhenDue(keys)
+    return
+  end
+  if where == 'wait' then
+    enqueue(keys, nextId, 0, opts.lifo)
+  end
+  wakeWorker(keys, meta)
+end

@@ -1,0 +1,24 @@
+--- @include "enqueue"
+--- @include "delayedScore"
+
+-- Puts a job that left `active` unfinished where its verdict says: `retry` at once, `delayed` until due,
+-- `wait` handed back to the head of its class.
+local function returnJob(keys, job, batch, now)
+  if job.stacktrace ~= '' then
+    redis.call('HSET', job.key, 'failedReason', job.value, 'stacktrace', job.stacktrace)
+  end
+  if job.counts then
+    redis.call('HSET', job.key, 'atm', job.made)
+  end
+  if job.verdict == 'delayed' then
+    redis.call('HSET', job.key, 'delay', math.max(job.due - now, 0))
+    redis.call('ZADD', keys.delayed, delayedScore(keys, job.due), job.id)
+    redis.call('XADD', keys.events, '*', 'event', 'delayed', 'jobId', job.id, 'delay', job.due)
+    batch.delayed = true
+    return
+  end
+  local stored = redis.call('HMGET', job.key, 'priority', 'opts')
+  local atFront = job.verdict == 'wait' or cjson.decode(stored[2] or '{}').lifo == true
+  enqueue(keys, job.id, tonumber(stored[1] or nil) or 0, atFront)
+  redis.call('XADD', keys.events, '*', 'event', 'waiting', 'jobId', job.id, 'prev', 'active')
+end

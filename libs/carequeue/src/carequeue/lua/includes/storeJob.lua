@@ -1,0 +1,33 @@
+--- @include "delayedScore"
+
+-- Writes a new job and ranks it, and says where it belongs: 'delayed', 'prioritized', or 'wait', whose list is the
+-- caller's to push to, so that many jobs need one push. A delay wins over a priority.
+local function storeJob(keys, id, job)
+  local jobKey = keys.base .. ':' .. id
+  local delay, priority = tonumber(job.delay), tonumber(job.priority)
+  local fields = {
+    'name', job.name, 'data', job.data, 'opts', job.opts, 'timestamp', job.timestamp,
+    'delay', job.delay, 'priority', job.priority,
+  }
+  for _, optional in ipairs({'parentKey', 'parent', 'rjk', 'deid'}) do
+    if job[optional] and job[optional] ~= '' then
+      fields[#fields + 1] = optional
+      fields[#fields + 1] = job[optional]
+    end
+  end
+  redis.call('HSET', jobKey, unpack(fields))
+  redis.call('XADD', keys.events, '*', 'event', 'added', 'jobId', id, 'name', job.name)
+  if delay > 0 then
+    local due = tonumber(job.timestamp) + delay
+    redis.call('ZADD', keys.delayed, delayedScore(keys, due), id)
+    redis.call('XADD', keys.events, '*', 'event', 'delayed', 'jobId', id, 'delay', due)
+    return 'delayed'
+  end
+  redis.call('XADD', keys.events, '*', 'event', 'waiting', 'jobId', id)
+  if priority > 0 then
+    local place = redis.call('INCR', keys.pc) % 4294967296
+    redis.call('ZADD', keys.prioritized, priority * 4294967296 + place, id)
+    return 'prioritized'
+  end
+  return 'wait'
+end

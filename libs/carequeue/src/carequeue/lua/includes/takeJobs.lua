@@ -1,0 +1,38 @@
+--- @include "allowedByLimit"
+--- @include "countTowardsLimit"
+--- @include "startJob"
+--- @include "takeIds"
+--- @include "wakeWorker"
+
+-- Starts up to `wanted` jobs for `taker` {tokenPrefix, tokenFrom, lock, worker, limit, window}. Answers
+-- {id, fields, id, fields, …} and the ms left of a rate limit.
+local function takeJobs(keys, meta, now, wanted, taker)
+  local limit = meta.max or taker.limit -- the queue's own limit wins, but the worker's window
+  local free, limitedFor = allowedByLimit(keys, limit, wanted)
+  if not meta.paused and meta.concurrency then
+    free = math.min(free, meta.concurrency - redis.call('LLEN', keys.active))
+  end
+  if meta.paused or free <= 0 then
+    return {}, limitedFor
+  end
+  local jobs, counted, token = {}, 0, taker.tokenFrom
+  for _, id in ipairs(takeIds(keys, free)) do
+    local name = taker.tokenPrefix .. ':' .. string.format('%.0f', token)
+    local fields = startJob(keys, id, now, name, taker.lock, taker.worker)
+    if fields then
+      jobs[#jobs + 1] = id
+      jobs[#jobs + 1] = fields
+      token = token + 1
+      if not fields[13] then
+        counted = counted + 1 -- a condemned job does not run, so it costs nothing of the limit
+      end
+    end
+  end
+  if limit then
+    countTowardsLimit(keys, taker.window or meta.duration or 0, counted)
+  end
+  if #jobs > 0 then
+    wakeWorker(keys, meta) -- the wake-up goes on from worker to worker until one finds nothing
+  end
+  return jobs, 0
+end

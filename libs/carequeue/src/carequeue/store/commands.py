@@ -1,0 +1,154 @@
+"""One typed method for each script: the only place that knows their arguments and replies."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from carequeue.errors import InvalidOption
+from carequeue.store.connection import redis_errors
+from carequeue.store.script import run_script
+from carequeue.store.step import MAX_STEP, FetchedJob, Finish, Step, StepReply
+from carequeue.wire.codec import JobRecord
+from carequeue.wire.codes import error_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from redis.asyncio import Redis
+
+    from carequeue.store.script import Argument
+    from carequeue.wire.keys import QueueKeys
+
+__all__ = ["Commands", "FetchedJob", "Finish", "JobRecord", "MarkerQueue", "Step", "StepReply"]
+
+VERSION = "bullmq:6.7.0"
+"""The data model that we write, in the words in which BullMQ's clients note theirs."""
+DEFAULT_MAX_EVENTS = 10_000
+ADDED_AT_ONCE = 1000
+"""Jobs one call adds: more would keep other clients waiting."""
+
+FETCHED_FIELDS = (
+    "name", "data", "opts", "timestamp", "delay", "priority", "atm", "ats", "stc", "parentKey", "parent", "rjk", "defa",
+    "deid", "progress", "stacktrace", "tm",
+)  # fmt: skip
+"""What `startJob` answers, in its order."""
+
+
+class Commands:
+    """The scripts of one queue. Every method raises ConnectionLost if no reply came: the script may have run then."""
+
+    def __init__(self, client: Redis, keys: QueueKeys, *, max_events: int = DEFAULT_MAX_EVENTS) -> None:
+        self.client = client
+        self.keys = keys
+        self._max_events = max_events
+
+    async def add(self, jobs: Sequence[JobRecord], now: int) -> list[str]:
+        """Add jobs and return their ids; up to a thousand in one call.
+
+        Safe to repeat after ConnectionLost only if every job has an id of its own.
+
+        Raises:
+            ParentNotFound: a parent does not exist; no job of that call was added.
+            WrongState: a job exists already and has another living parent.
+        """
+        ids: list[str] = []
+        for first in range(0, len(jobs), ADDED_AT_ONCE):
+            ids += await self._add(jobs[first : first + ADDED_AT_ONCE], now)
+        return ids
+
+    async def _add(self, jobs: Sequence[JobRecord], now: int) -> list[str]:
+        arguments: list[Argument] = [now, self._max_events, VERSION]
+        for job in jobs:
+            arguments += (
+                job.id, job.name, job.data, job.opts, job.timestamp, job.delay, job.priority, "1" if job.lifo else "",
+                job.parent_key, job.parent,
+            )  # fmt: skip
+        reply = await self._run("add", arguments)
+        if reply and isinstance(reply[0], int):
+            code, place = reply
+            raise error_of(code, jobs[place - 1].id or jobs[place - 1].name)
+        return cast("list[str]", reply)
+
+    async def step(self, step: Step) -> StepReply:
+        """Report the jobs that ended and take the next ones.
+
+        Never repeat one that fetches: the jobs it took come back by the stall check. One that only reports may be
+        repeated; -1, -2 or -3 may then mean that the first call did it.
+        """
+        if max(len(step.finishes), step.fetch) > MAX_STEP:
+            raise InvalidOption(f"a step reports and takes at most {MAX_STEP} jobs")
+        arguments: list[Argument] = [
+            step.now, step.fetch, step.token_prefix, step.token_from, step.lock_ms, step.worker_name or "",
+            "" if step.limit is None else step.limit, "" if step.limit_ms is None else step.limit_ms,
+        ]  # fmt: skip
+        for end in step.finishes:
+            arguments += (
+                end.job_id, end.token, end.verdict, end.value, end.stacktrace, end.due_ms, end.keep.text, end.attempts,
+                "1" if end.counts and end.verdict != "wait" else "",
+            )  # fmt: skip
+        codes, jobs, due, limited_for, drained = await self._run("step", arguments)
+        return StepReply(codes, list(_fetched(jobs, step)), due or None, limited_for, drained == 1)
+
+    async def extend_locks(self, locks: Sequence[tuple[str, str]], duration_ms: int) -> list[str]:
+        """Renew the locks (job id, token) and return the ids of those that are lost. Safe to repeat."""
+        arguments: list[Argument] = [duration_ms]
+        for lock in locks:
+            arguments += lock
+        return cast("list[str]", await self._run("extendLocks", arguments))
+
+    async def check_stalled(self, *, max_stalled: int, interval_ms: int, now: int) -> list[str]:
+        """Put jobs of workers that went away back and return their ids. One caller an interval does it."""
+        return cast("list[str]", await self._run("checkStalled", [now, interval_ms, max_stalled]))
+
+    async def update_progress(self, job_id: str, progress: str) -> None:
+        """Store the progress (JSON) of a job. Safe to repeat.
+
+        Raises:
+            JobNotFound: no such job.
+        """
+        _check(await self._run("updateProgress", [job_id, progress]), job_id)
+
+    async def add_log(self, job_id: str, row: str, keep: int = 0) -> int:
+        """Add a row to the job's log, keep the newest `keep` (0: all), and return how many there are.
+
+        Raises:
+            JobNotFound: no such job.
+        """
+        return _check(await self._run("addLog", [job_id, row, keep]), job_id)
+
+    async def _run(self, name: str, arguments: Sequence[Argument]) -> Any:
+        return await run_script(self.client, name, self.keys.base, arguments)
+
+
+class MarkerQueue:
+    """The wake-up calls of a queue, taken with a blocking client."""
+
+    def __init__(self, client: Redis, keys: QueueKeys) -> None:
+        self._client = client
+        self._key = keys.marker
+
+    async def pop(self, block: float) -> int | None:
+        """Wait up to `block` seconds: 0 = there is work, else the ms at which a job is due; None = nothing came.
+
+        Raises:
+            ConnectionLost: the server went away; a marker may have been taken.
+        """
+        with redis_errors(self._client):
+            reply = await cast("Any", self._client).execute_command("BZPOPMIN", self._key, block)
+        return int(float(reply[2])) if reply else None
+
+
+def _check(reply: int, job_id: str) -> int:
+    if reply < 0:
+        raise error_of(reply, job_id)
+    return reply
+
+
+def _fetched(jobs: Sequence[Any], step: Step) -> Iterator[FetchedJob]:
+    common = {"processedOn": str(step.now)}
+    if step.worker_name:
+        common["pb"] = step.worker_name
+    for place in range(0, len(jobs), 2):
+        fields = {name: text for name, text in zip(FETCHED_FIELDS, jobs[place + 1], strict=True) if text is not None}
+        token = f"{step.token_prefix}:{step.token_from + place // 2}"
+        yield FetchedJob(jobs[place], token, fields | common)

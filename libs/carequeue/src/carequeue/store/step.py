@@ -1,0 +1,77 @@
+"""The step of a worker as values: jobs that ended, what to take, and what came back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from carequeue.wire.keep import KEEP_ALL, KeepRule
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+Verdict = Literal["completed", "failed", "retry", "delayed", "wait"]
+
+MAX_STEP = 500
+"""How many jobs one step may report, and take: Lua holds them all on its stack."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """How one job left its worker.
+
+    completed: `value` is the return value as JSON. failed: `value` is the reason as plain text, `stacktrace` a JSON
+    array. retry: again at once, at the head if it was added lifo. delayed: again at `due_ms`. wait: handed back
+    unfinished, to the head of its class. retry and delayed store reason and stacktrace too, if there is a stacktrace.
+    """
+
+    job_id: str
+    token: str
+    verdict: Verdict
+    value: str = ""
+    stacktrace: str = ""
+    due_ms: int = 0
+    keep: KeepRule = KEEP_ALL
+    attempts: int = 0
+    """How many attempts the job has: a failure with that many made says `retries-exhausted`."""
+    counts: bool = True
+    """Whether this was an attempt; never one for `wait`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One round trip of a worker. The k-th job taken gets the lock token `prefix:(from + k)`, k from 0."""
+
+    finishes: Sequence[Finish]
+    fetch: int
+    now: int
+    token_prefix: str
+    token_from: int
+    lock_ms: int
+    worker_name: str | None = None
+    limit: int | None = None
+    """The worker's rate limit: at most this many jobs start in `limit_ms`; the queue's own limit wins."""
+    limit_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FetchedJob:
+    """A job that is the worker's now, with the fields of its hash that a worker needs."""
+
+    id: str
+    token: str
+    fields: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class StepReply:
+    """`codes`: one for each finish, 0 or as in wire/codes.py; one that was refused never stops the others."""
+
+    codes: Sequence[int]
+    jobs: Sequence[FetchedJob]
+    next_due: int | None
+    """When the earliest delayed job is due, ms, if fewer jobs came than were asked for."""
+    limited_for: int
+    """How many ms the rate limit lets nothing start; 0 without one."""
+    drained: bool
+    """The last job ended and none is left to take."""

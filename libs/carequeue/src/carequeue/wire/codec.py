@@ -1,0 +1,224 @@
+"""Jobs to and from the hashes that BullMQ stores, with BullMQ's names and short names of options."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, fields
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+
+from carequeue.errors import InvalidOption, PayloadError
+from carequeue.job import Job
+from carequeue.options import Backoff, JobOptions, ParentRef
+from carequeue.wire.json_text import parse, stringify
+from carequeue.wire.keep import decode_keep, encode_keep
+from carequeue.wire.keys import split_job_key
+from carequeue.wire.payload import decode_payload, encode_payload
+from carequeue.wire.times import from_ms, span_ms, to_ms
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from carequeue.kind import NewJob
+
+P = TypeVar("P")
+R = TypeVar("R")
+
+PLAIN_OPTIONS = {
+    "priority": "priority",
+    "lifo": "lifo",
+    "keep_logs": "kl",
+    "stack_trace_limit": "stackTraceLimit",
+    "size_limit": "sizeLimit",
+}
+"""Options whose value is the same on the wire, by our name."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobRecord:
+    """A job as the add script takes it. An empty id: the queue counts one."""
+
+    id: str
+    name: str
+    data: str
+    opts: str
+    timestamp: int
+    delay: int = 0
+    priority: int = 0
+    lifo: bool = False
+    parent_key: str = ""
+    parent: str = ""
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """The hash that the script writes."""
+        stored = {
+            "name": self.name,
+            "data": self.data,
+            "opts": self.opts,
+            "timestamp": str(self.timestamp),
+            "delay": str(self.delay),
+            "priority": str(self.priority),
+        }
+        if self.parent_key:
+            stored |= {"parentKey": self.parent_key, "parent": self.parent}
+        return stored
+
+
+@dataclass(frozen=True, slots=True)
+class Codec(Generic[P]):
+    """Reads jobs of one queue whose data is a `payload_type`; None leaves the data as plain JSON."""
+
+    queue: str
+    payload_type: type[P] | None = None
+
+    def data(self, text: str) -> P:
+        return cast("P", decode_payload(self.payload_type, parse(text)))
+
+    def options(self, raw: Mapping[str, Any]) -> JobOptions:
+        return decode_options(raw)
+
+    def instant(self, milliseconds: str | None) -> datetime | None:
+        return from_ms(float(milliseconds)) if milliseconds else None
+
+    def span(self, milliseconds: str | None) -> timedelta:
+        return timedelta(milliseconds=float(milliseconds or 0))
+
+    def parent(self, fields: Mapping[str, str]) -> ParentRef | None:
+        key = fields.get("parentKey")
+        if not key:
+            return None
+        base, job_id = split_job_key(key)
+        return ParentRef(job_id, base)
+
+    def typed(self, payload_type: type[R]) -> Codec[R]:
+        return Codec(self.queue, payload_type)
+
+    def job(self, job_id: str, fields: Mapping[str, str]) -> Job[P]:
+        return Job(job_id, fields, self)
+
+
+def encode_job(new: NewJob[Any], defaults: JobOptions, now: datetime) -> JobRecord:
+    """What to store for a new job; its own options win over `defaults`.
+
+    Raises:
+        PayloadError: the data does not fit the kind, cannot be JSON, or is larger than `size_limit`.
+    """
+    options = new.options.over(defaults)
+    data = "{}" if new.data is None and new.payload_type is None else encode_data(new.payload_type, new.data)
+    check_size(data, options.size_limit)
+    timestamp = to_ms(options.timestamp or now)
+    delay = _delay_ms(options, timestamp)
+    said = encode_options(options)
+    if delay is not None:
+        said["delay"] = delay
+    parent = options.parent
+    return JobRecord(
+        id=options.job_id or "",
+        name=new.name,
+        data=data,
+        opts=json.dumps(said, separators=(",", ":"), ensure_ascii=False),
+        timestamp=timestamp,
+        delay=delay or 0,
+        priority=options.priority or 0,
+        lifo=bool(options.lifo),
+        parent_key=f"{parent.queue_key}:{parent.id}" if parent else "",
+        parent=stringify({"id": parent.id, "queueKey": parent.queue_key}) if parent else "",
+    )
+
+
+def encode_data(payload_type: type[Any] | None, data: object) -> str:
+    """The JSON text of a payload.
+
+    Raises:
+        PayloadError: it does not fit its type, or JSON cannot carry it; the message names the field.
+    """
+    return stringify(encode_payload(payload_type, data))
+
+
+def check_size(data: str, limit: int | None) -> None:
+    if limit is not None and (size := len(data.encode("utf-8", "surrogatepass"))) > limit:
+        raise PayloadError(f"the data takes {size} bytes, the job's size_limit is {limit}")
+
+
+def encode_options(options: JobOptions) -> dict[str, object]:
+    """Options in BullMQ's words; what is unsaid is left out, but `attempts` is always there. Without the delay."""
+    said: dict[str, object] = {"attempts": options.attempts or 0}
+    for ours, theirs in PLAIN_OPTIONS.items():
+        if (value := getattr(options, ours)) is not None:
+            said[theirs] = value
+    if options.job_id is not None:
+        said["jobId"] = options.job_id
+    if options.backoff is not None:
+        said["backoff"] = encode_backoff(options.backoff)
+    if options.keep_completed is not None:
+        said["removeOnComplete"] = encode_keep(options.keep_completed)
+    if options.keep_failed is not None:
+        said["removeOnFail"] = encode_keep(options.keep_failed)
+    if options.timestamp is not None:
+        said["timestamp"] = to_ms(options.timestamp)
+    if options.parent is not None:
+        said["parent"] = {"id": options.parent.id, "queue": options.parent.queue_key}
+    return said
+
+
+def decode_options(raw: Mapping[str, Any]) -> JobOptions:
+    """Stored options as ours. Lenient: what another client wrote and we would refuse counts as unsaid."""
+    said: dict[str, Any] = {ours: raw.get(theirs) for ours, theirs in PLAIN_OPTIONS.items()}
+    said["attempts"] = raw.get("attempts")
+    said["backoff"] = decode_backoff(raw.get("backoff"))
+    said["keep_completed"] = decode_keep(raw.get("removeOnComplete"))
+    said["keep_failed"] = decode_keep(raw.get("removeOnFail"))
+    said["job_id"] = raw.get("jobId")
+    if isinstance(raw.get("delay"), int | float):
+        said["delay"] = timedelta(milliseconds=raw["delay"])
+    if isinstance(raw.get("timestamp"), int | float):
+        said["timestamp"] = from_ms(raw["timestamp"])
+    return _lenient(said)
+
+
+def encode_backoff(backoff: Backoff) -> dict[str, object]:
+    stored: dict[str, object] = {"type": backoff.kind, "delay": span_ms(backoff.delay)}
+    if backoff.jitter:
+        stored["jitter"] = backoff.jitter
+    return stored
+
+
+def decode_backoff(stored: object) -> Backoff | None:
+    """A stored backoff; a plain number is a fixed delay."""
+    try:
+        match stored:
+            case bool():
+                return None
+            case int() | float():
+                return Backoff.fixed(timedelta(milliseconds=stored))
+            case {"type": str(kind)}:
+                found = cast("dict[str, Any]", stored)
+                delay = timedelta(milliseconds=float(found.get("delay") or 0))
+                return Backoff(kind, delay, float(found.get("jitter") or 0))
+            case _:
+                return None
+    except (InvalidOption, TypeError, ValueError, OverflowError):
+        return None
+
+
+def _delay_ms(options: JobOptions, timestamp: int) -> int | None:
+    """The delay from the job's timestamp, which is what the wire knows; None if nobody spoke of one."""
+    if options.run_at is not None:
+        return max(0, to_ms(options.run_at) - timestamp)
+    return None if options.delay is None else span_ms(options.delay)
+
+
+def _lenient(said: dict[str, Any]) -> JobOptions:
+    try:
+        return JobOptions(**said)
+    except (InvalidOption, TypeError, AttributeError):
+        kept: dict[str, Any] = {}
+        for field in fields(JobOptions):
+            try:
+                JobOptions(**{field.name: said.get(field.name)})
+            except (InvalidOption, TypeError, AttributeError):
+                continue
+            kept[field.name] = said.get(field.name)
+        return JobOptions(**kept)

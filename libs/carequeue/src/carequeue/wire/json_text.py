@@ -1,0 +1,111 @@
+"""JSON as JavaScript's JSON.stringify writes it, so that a job looks the same whoever added it."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from json.encoder import encode_basestring
+from typing import TYPE_CHECKING, Any, cast
+
+from carequeue.errors import PayloadError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+PLAIN_BELOW = 1e21  # JavaScript writes numbers below it, and from 1e-6 on, without an exponent
+SMALL = 1e-6
+MAX_INDEX = 2**32 - 2
+SURROGATES = re.compile("[\ud800-\udbff][\udc00-\udfff]|[\ud800-\udfff]")
+INDEX = re.compile(r"0|[1-9]\d{0,9}")
+
+
+def stringify(value: object, where: str = "data") -> str:
+    """The JSON text of a value made of dict, list, tuple, str, numbers, bool and None.
+
+    Raises:
+        PayloadError: something in it JSON cannot carry; the message names the place.
+    """
+    try:
+        text = _write(value, where)
+    except RecursionError as error:
+        raise PayloadError(f"{where}: nested too deep for JSON") from error
+    return text if text.isascii() else SURROGATES.sub(_surrogate, text)
+
+
+def parse(text: str, where: str = "data") -> Any:
+    """The value of a JSON text.
+
+    Raises:
+        PayloadError: it is no JSON.
+    """
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise PayloadError(f"{where}: not JSON: {error}") from error
+
+
+def _write(value: object, where: str) -> str:
+    match value:
+        case str():
+            return encode_basestring(value)
+        case None:
+            return "null"
+        case bool():
+            return "true" if value else "false"
+        case int():
+            return int.__repr__(value)
+        case float():
+            return _number(value, where)
+        case dict():
+            return _object(cast("Mapping[object, object]", value), where)
+        case list() | tuple():
+            items = cast("Sequence[object]", value)
+            return f"[{','.join([_write(item, f'{where}.{place}') for place, item in enumerate(items)])}]"
+        case _:
+            raise PayloadError(f"{where}: JSON cannot carry a {type(value).__name__}")
+
+
+def _object(value: Mapping[object, object], where: str) -> str:
+    members: list[str] = []
+    for key in _in_order(value, where):
+        members.append(f"{encode_basestring(key)}:{_write(value[key], f'{where}.{key}')}")
+    return f"{{{','.join(members)}}}"
+
+
+def _in_order(value: Mapping[object, object], where: str) -> list[str]:
+    """JavaScript's order of keys: those that look like array indexes ascending, then the others as they were set."""
+    keys: list[str] = []
+    indexes: list[str] = []
+    for key in value:
+        if not isinstance(key, str):
+            raise PayloadError(f"{where}: a key of a JSON object is a string, got {key!r}")
+        (indexes if INDEX.fullmatch(key) and int(key) <= MAX_INDEX else keys).append(key)
+    return sorted(indexes, key=int) + keys if indexes else keys
+
+
+def _number(value: float, where: str) -> str:
+    if not math.isfinite(value):
+        raise PayloadError(f"{where}: JSON has no {value}")
+    size = abs(value)
+    if size == 0:
+        return "0"
+    text = float.__repr__(value)
+    mantissa, _, exponent = text.partition("e")
+    if not exponent:
+        return text.removesuffix(".0")
+    digits = mantissa.removeprefix("-").replace(".", "")
+    sign = "-" if value < 0 else ""
+    power = int(exponent)
+    if SMALL <= size < 1:
+        return f"{sign}0.{'0' * (-power - 1)}{digits}"
+    if 1 <= size < PLAIN_BELOW:
+        return f"{sign}{digits.ljust(power + 1, '0')}"
+    return f"{mantissa.removesuffix('.0')}e{power:+d}"
+
+
+def _surrogate(match: re.Match[str]) -> str:
+    found = match.group()
+    if len(found) == 2:  # two halves that Python kept apart are one character
+        return found.encode("utf-16", "surrogatepass").decode("utf-16")
+    return f"\\u{ord(found):04x}"
