@@ -67,10 +67,10 @@ def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         server.start()
     url = given or (server.url() if server else "")
     for name in (SHARED, TEMPLATE):
-        _statement(url, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
-    _statement(url, f"CREATE DATABASE {TEMPLATE}")
+        statement(url, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+    statement(url, f"CREATE DATABASE {TEMPLATE}")
     migrate(database_url(url, TEMPLATE))
-    _statement(url, f"CREATE DATABASE {SHARED} TEMPLATE {TEMPLATE}")
+    statement(url, f"CREATE DATABASE {SHARED} TEMPLATE {TEMPLATE}")
     yield url
     if server:
         server.stop()
@@ -80,9 +80,9 @@ def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def new_database_url(postgres_url: str) -> Iterator[str]:
     """A fresh, migrated database that only this test sees."""
     name = f"t_{secrets.token_hex(6)}"
-    _statement(postgres_url, f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+    statement(postgres_url, f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
     yield database_url(postgres_url, name)
-    _statement(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
+    statement(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture
@@ -117,7 +117,7 @@ def database_url(url: str, name: str) -> str:
     return make_url(url).set(database=name).render_as_string(hide_password=False)
 
 
-def _statement(url: str, sql: str) -> None:
+def statement(url: str, sql: str) -> None:
     plain = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
     with psycopg.connect(plain, autocommit=True) as connection:
         connection.execute(sql)  # pyright: ignore[reportArgumentType] - names made above, not input
