@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
-from sqlalchemy import DateTime, ForeignKey, Index, Numeric, String, UniqueConstraint, text
+from sqlalchemy import (
+    ColumnElement,
+    DateTime,
+    ForeignKey,
+    Index,
+    Numeric,
+    String,
+    UniqueConstraint,
+    func,
+    or_,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from carecircle.db.base import CreatedAt, Row, new_id
+from carecircle.db.schedules import ScheduleRow
+from carecircle.domain.occurrence import OPEN, AdministrationStatus, OccurrenceState
+from carecircle.domain.schedule import PlannedDose
 
 
 class OccurrenceRow(Row):
@@ -82,3 +101,160 @@ class Administration(Row):
             postgresql_where=text("entered_in_error_at IS NULL"),
         ),
     )
+
+
+async def occurrence_by_id(session: AsyncSession, occurrence_id: UUID) -> OccurrenceRow | None:
+    return await session.get(OccurrenceRow, occurrence_id)
+
+
+async def lock_occurrence(session: AsyncSession, occurrence_id: UUID) -> OccurrenceRow | None:
+    """The row, read again under its lock: whoever holds it decides what the dose becomes."""
+    return await session.scalar(
+        select(OccurrenceRow)
+        .where(OccurrenceRow.id == occurrence_id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+
+
+async def insert_planned(
+    session: AsyncSession, schedule: ScheduleRow, doses: Sequence[PlannedDose], now: datetime
+) -> int:
+    """Store the planned doses that are not there yet; the number stored."""
+    if not doses:
+        return 0
+    rows = [
+        {
+            "id": new_id(),
+            "schedule_id": schedule.id,
+            "medication_id": schedule.medication_id,
+            "patient_id": schedule.patient_id,
+            "revision": schedule.revision,
+            "nominal_local": dose.nominal_local,
+            "zone": dose.zone,
+            "due_at": dose.due_at,
+            "missed_at": dose.missed_at,
+            "note": dose.note,
+            "dose_quantity": dose.dose.quantity,
+            "dose_unit": dose.dose.unit,
+            "state": OccurrenceState.PLANNED,
+            "remind_at": dose.due_at,
+            "created_at": now,
+            "updated_at": now,
+        }
+        for dose in doses
+    ]
+    identity = [OccurrenceRow.schedule_id, OccurrenceRow.revision, OccurrenceRow.nominal_local]
+    stored = await session.scalars(
+        insert(OccurrenceRow)
+        .values(rows)
+        .on_conflict_do_nothing(index_elements=identity)
+        .returning(OccurrenceRow.id)
+        .execution_options(synchronize_session=False)
+    )
+    return len(stored.all())
+
+
+async def close_open(
+    session: AsyncSession,
+    schedule_ids: Collection[UUID],
+    state: OccurrenceState,
+    *,
+    now: datetime,
+    reason: str | None = None,
+    due_after: datetime | None = None,
+) -> list[UUID]:
+    """End what is still open of these schedules, or of that what is due after an instant; the ids of what ended."""
+    conditions: list[ColumnElement[bool]] = [OccurrenceRow.schedule_id.in_(schedule_ids), OccurrenceRow.state.in_(OPEN)]
+    if due_after is not None:
+        conditions.append(OccurrenceRow.due_at > due_after)
+    closed = await session.scalars(
+        update(OccurrenceRow)
+        .where(*conditions)
+        .values(state=state, reason=reason, updated_at=now)
+        .returning(OccurrenceRow.id)
+        .execution_options(synchronize_session=False)
+    )
+    return list(closed.all())
+
+
+async def reopen_after_pause(session: AsyncSession, schedule: ScheduleRow, now: datetime) -> int:
+    """Plan again what a pause or a stop closed and what is due after `now`; the number of doses."""
+    reopened = await session.scalars(
+        update(OccurrenceRow)
+        .where(
+            OccurrenceRow.schedule_id == schedule.id,
+            OccurrenceRow.revision == schedule.revision,
+            OccurrenceRow.due_at > now,
+            OccurrenceRow.state.in_((OccurrenceState.ON_HOLD, OccurrenceState.CANCELLED)),
+        )
+        .values(
+            state=OccurrenceState.PLANNED,
+            reason=None,
+            remind_at=OccurrenceRow.due_at,
+            enqueued_at=None,
+            updated_at=now,
+        )
+        .returning(OccurrenceRow.id)
+        .execution_options(synchronize_session=False)
+    )
+    return len(reopened.all())
+
+
+async def carry_open_over(session: AsyncSession, schedule: ScheduleRow, now: datetime) -> None:
+    """Take what was already due into the schedule's present revision: a move of zone does not end it (R8)."""
+    await session.execute(
+        update(OccurrenceRow)
+        .where(OccurrenceRow.schedule_id == schedule.id, OccurrenceRow.state.in_(OPEN), OccurrenceRow.due_at <= now)
+        .values(revision=schedule.revision, updated_at=now)
+        .execution_options(synchronize_session=False)
+    )
+
+
+async def change_dose_text(session: AsyncSession, schedule: ScheduleRow, now: datetime) -> None:
+    """Give the doses that are still to come, or still open, the schedule's present dose. History keeps its own (R9)."""
+    paused = OccurrenceRow.state.in_((OccurrenceState.ON_HOLD, OccurrenceState.CANCELLED))
+    await session.execute(
+        update(OccurrenceRow)
+        .where(
+            OccurrenceRow.schedule_id == schedule.id,
+            OccurrenceRow.revision == schedule.revision,
+            or_(OccurrenceRow.state.in_(OPEN), paused & (OccurrenceRow.due_at > now)),
+        )
+        .values(dose_quantity=schedule.dose_quantity, dose_unit=schedule.dose_unit, updated_at=now)
+        .execution_options(synchronize_session=False)
+    )
+
+
+async def last_dose_at(session: AsyncSession, schedule_id: UUID, now: datetime) -> datetime | None:
+    """When a dose of this schedule was last due or taken, whichever is later."""
+    ended = (OccurrenceState.ON_HOLD, OccurrenceState.CANCELLED)
+    due = select(func.max(OccurrenceRow.due_at)).where(
+        OccurrenceRow.schedule_id == schedule_id, OccurrenceRow.due_at <= now, OccurrenceRow.state.not_in(ended)
+    )
+    taken = (
+        select(func.max(Administration.at))
+        .join(OccurrenceRow, OccurrenceRow.id == Administration.occurrence_id)
+        .where(
+            OccurrenceRow.schedule_id == schedule_id,
+            Administration.status == AdministrationStatus.TAKEN,
+            Administration.entered_in_error_at.is_(None),
+        )
+    )
+    both = select(func.greatest(due.scalar_subquery(), taken.scalar_subquery()))  # GREATEST ignores NULLs
+    return (await session.execute(both)).scalar_one()
+
+
+async def handled_wall_times(
+    session: AsyncSession, schedule_id: UUID, wall_times: Collection[datetime]
+) -> set[datetime]:
+    """Which of these nominal times have a dose, of any revision, that took its course."""
+    ended = (OccurrenceState.ON_HOLD, OccurrenceState.CANCELLED)
+    found = await session.scalars(
+        select(OccurrenceRow.nominal_local).where(
+            OccurrenceRow.schedule_id == schedule_id,
+            OccurrenceRow.nominal_local.in_(wall_times),
+            OccurrenceRow.state.not_in(ended),
+        )
+    )
+    return set(found.all())

@@ -102,7 +102,8 @@ async def has_own_login(session: AsyncSession, patient_id: UUID) -> bool:
 
 async def locked_patient(session: AsyncSession, patient_id: UUID) -> Patient | None:
     """Whoever changes a circle's members holds its patient's row: check and change are one step."""
-    return await session.scalar(select(Patient).where(Patient.id == patient_id).with_for_update())
+    # NO KEY: an answer or a delivery that refers to the patient need not wait, and so cannot deadlock with a move.
+    return await session.scalar(select(Patient).where(Patient.id == patient_id).with_for_update(key_share=True))
 
 
 async def count_owners(session: AsyncSession, patient_id: UUID) -> int:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, Numeric, String, text
+from sqlalchemy import ColumnElement, Date, ForeignKey, Index, Numeric, Select, String, cast, or_, select, text
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from carecircle.db.base import CreatedAt, Row, new_id
+from carecircle.db.medications import Medication
+from carecircle.db.patients import Patient
+from carecircle.domain.medication import MedicationStatus
+from carecircle.domain.schedule import Dose, SchedulePlan, ZonePolicy, rule_from_json, rule_to_json
 
 
 class ScheduleRow(Row):
@@ -33,9 +39,133 @@ class ScheduleRow(Row):
     dose_unit: Mapped[str] = mapped_column(String(50))
     created_at: Mapped[CreatedAt]
     valid_from: Mapped[datetime]
-    """The instant of this revision: only slots strictly after it exist (R6, R9)."""
+    """When it was made, last edited or last resumed: only slots strictly after it exist (R6, R9, R16)."""
     planned_until: Mapped[datetime]
     """The planner's watermark: every occurrence due before it has its row. Only moves forward within a revision."""
     deleted_at: Mapped[datetime | None]
 
     __table_args__ = (Index("ix_schedule_planned_until", "planned_until", postgresql_where=text("deleted_at IS NULL")),)
+
+    def plan(self) -> SchedulePlan:
+        """What is stored, as a value."""
+        return SchedulePlan(
+            rule=rule_from_json(self.kind, self.rule),
+            start_date=self.start_date,
+            end_date=self.end_date,
+            zone=self.zone,
+            zone_policy=ZonePolicy(self.zone_policy),
+            dose=Dose(self.dose_quantity, self.dose_unit),
+        )
+
+    def adopt(self, plan: SchedulePlan) -> None:
+        """Store the value. Says nothing of the revision: the use case knows whether it rises."""
+        self.kind = plan.rule.kind
+        self.rule = rule_to_json(plan.rule)
+        self.start_date = plan.start_date
+        self.end_date = plan.end_date
+        self.zone = plan.zone
+        self.zone_policy = plan.zone_policy
+        self.dose_quantity = plan.dose.quantity
+        self.dose_unit = plan.dose.unit
+
+
+async def schedule_by_id(session: AsyncSession, schedule_id: UUID) -> ScheduleRow | None:
+    """The schedule, unless it or its medication was deleted."""
+    return await session.scalar(_live().where(ScheduleRow.id == schedule_id))
+
+
+async def schedules_of(session: AsyncSession, medication_id: UUID) -> list[ScheduleRow]:
+    """Every schedule of a medication that was not deleted, oldest first."""
+    found = await session.scalars(_live().where(ScheduleRow.medication_id == medication_id).order_by(ScheduleRow.id))
+    return list(found.all())
+
+
+async def lock_schedules(session: AsyncSession, *conditions: ColumnElement[bool]) -> list[ScheduleRow]:
+    """The schedules that were not deleted, read again under their locks. In order of id, so that two never deadlock."""
+    found = await session.scalars(
+        select(ScheduleRow)
+        .where(ScheduleRow.deleted_at.is_(None), *conditions)
+        .order_by(ScheduleRow.id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    return list(found.all())
+
+
+async def lock_lagging_schedules(session: AsyncSession, planned_before: datetime, limit: int) -> list[ScheduleRow]:
+    """Schedules to plan further, the furthest behind first; those that another planner or an edit holds are left out.
+
+    Those whose last day is over are none of them. The comparison is two days wide, as dates here have no zone.
+    """
+    found = await session.scalars(
+        select(ScheduleRow)
+        .join(Medication, Medication.id == ScheduleRow.medication_id)
+        .where(
+            ScheduleRow.deleted_at.is_(None),
+            ScheduleRow.planned_until < planned_before,
+            or_(
+                ScheduleRow.end_date.is_(None),
+                ScheduleRow.end_date >= cast(ScheduleRow.planned_until, Date) - 2,
+            ),
+            Medication.status == MedicationStatus.ACTIVE,
+            Medication.deleted_at.is_(None),
+        )
+        .order_by(ScheduleRow.planned_until)
+        .limit(limit)
+        .with_for_update(of=ScheduleRow, skip_locked=True)
+        .execution_options(populate_existing=True)
+    )
+    return list(found.all())
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What a schedule depends on beside itself."""
+
+    zone: str
+    """The patient's."""
+    active: bool
+    """Its medication is being taken."""
+
+
+async def hold_circumstances(
+    session: AsyncSession, medication_id: UUID, *, skip_locked: bool = False
+) -> Circumstances | None:
+    """Read under shared locks: until this transaction ends, neither the zone nor the medication's status changes.
+
+    Everybody takes these locks in the same order: medication, patient, schedules, occurrences. The planner holds
+    schedules already, so it asks with `skip_locked`; None then means: somebody is changing them, come back later.
+    """
+    return await _circumstances(
+        session, _around(medication_id).with_for_update(read=True, skip_locked=skip_locked, of=[Medication, Patient])
+    )
+
+
+async def circumstances(session: AsyncSession, medication_id: UUID) -> Circumstances | None:
+    """Without locks, for who holds the patient's row: a status can change only after that."""
+    return await _circumstances(session, _around(medication_id))
+
+
+def _around(medication_id: UUID) -> Select[str, str, datetime | None]:
+    return (
+        select(Patient.zone, Medication.status, Medication.deleted_at)
+        .select_from(Medication)
+        .join(Patient, Patient.id == Medication.patient_id)
+        .where(Medication.id == medication_id)
+    )
+
+
+async def _circumstances(session: AsyncSession, query: Select[str, str, datetime | None]) -> Circumstances | None:
+    row = (await session.execute(query)).tuples().one_or_none()
+    if row is None:
+        return None
+    zone, status, deleted_at = row
+    return Circumstances(zone, active=status == MedicationStatus.ACTIVE and deleted_at is None)
+
+
+def _live() -> Select[ScheduleRow]:
+    return (
+        select(ScheduleRow)
+        .join(Medication, Medication.id == ScheduleRow.medication_id)
+        .where(ScheduleRow.deleted_at.is_(None), Medication.deleted_at.is_(None))
+    )

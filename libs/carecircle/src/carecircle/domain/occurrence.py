@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, ClassVar, Protocol, TypeVar
 
-from carecircle.domain.errors import Conflict
+from carecircle.domain.errors import Conflict, Invalid
 from carecircle.domain.medication import MedicationStatus
 
 if TYPE_CHECKING:
@@ -126,11 +126,60 @@ def sweep_state(*, reminded: bool) -> OccurrenceState:
     return OccurrenceState.MISSED if reminded else OccurrenceState.UNKNOWN
 
 
-def reopened_state(due_at: datetime, missed_at: datetime, now: datetime) -> OccurrenceState:
-    """What an occurrence is once its answer was undone (R12)."""
-    if now >= missed_at:
+def reopened_state(due_at: datetime, missed_at: datetime, now: datetime, *, replaced: bool) -> OccurrenceState:
+    """What an occurrence is once its answer was undone (R12).
+
+    `replaced`: its schedule was edited or ended since, so it cannot be asked for again.
+    """
+    if now >= missed_at or (replaced and now >= due_at):
         return OccurrenceState.MISSED
+    if replaced:
+        return OccurrenceState.CANCELLED
     return OccurrenceState.PLANNED if now < due_at else OccurrenceState.DUE
+
+
+class AdministrationStatus(StrEnum):
+    """How a dose was answered."""
+
+    TAKEN = "taken"
+    SKIPPED = "skipped"
+
+
+CLOCK_SKEW = timedelta(minutes=2)
+"""How far ahead of ours the clock of a phone may be."""
+EARLIEST_INTAKE = timedelta(hours=24)
+
+
+def check_administered_at(at: datetime, status: AdministrationStatus, *, due_at: datetime, now: datetime) -> datetime:
+    """When an answer counts as given: `at`, never in the future.
+
+    Raises:
+        Invalid: it is ahead of us, or so long before the dose that another one must be meant.
+    """
+    if at.tzinfo is None:
+        raise Invalid("Give the time with its offset, such as 2026-03-07T08:05:00Z.", field="at")
+    if at > now + CLOCK_SKEW:
+        raise Invalid("This time is in the future.", field="at")
+    if status is AdministrationStatus.TAKEN and at < due_at - EARLIEST_INTAKE:
+        raise Invalid("This is more than 24 hours before the dose was due; was another one meant?", field="at")
+    return min(at, now)
+
+
+SHORTEST_SNOOZE, LONGEST_SNOOZE = 1, 240
+
+
+def snoozed_until(minutes: int, *, due_at: datetime, missed_at: datetime, now: datetime) -> datetime:
+    """When to ask again: that many minutes from now, or from when it is due.
+
+    Raises:
+        Invalid: the window of the dose is over by then.
+    """
+    if not SHORTEST_SNOOZE <= minutes <= LONGEST_SNOOZE:
+        raise Invalid(f"Give {SHORTEST_SNOOZE} to {LONGEST_SNOOZE} minutes.", field="minutes")
+    until = max(now, due_at) + timedelta(minutes=minutes)
+    if until >= missed_at:
+        raise Invalid("The window of this dose is over by then.", field="minutes")
+    return until
 
 
 class Planned(Protocol):
@@ -168,7 +217,7 @@ class AlreadyRecorded(Conflict):
 
 
 class NotAnswerable(Conflict):
-    """This dose is on hold or was cancelled; there is nothing to answer."""
+    """This dose is on hold or was cancelled: there is nothing to answer."""
 
     code: ClassVar[str] = "not_answerable"
 

@@ -5,7 +5,6 @@ The kinds of rules are in `rules.py`, wall time and instants in `zones.py`, wind
 
 from __future__ import annotations
 
-import unicodedata
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from carecircle.domain.errors import Invalid
 from carecircle.domain.rules import CalendarRule, Rule, Slot, Span, Weekday, rule_from_json, rule_to_json
+from carecircle.domain.text import check_text
 from carecircle.domain.windows import LOOK_AHEAD, missed_at
 from carecircle.domain.zones import local_date, zone_named
 
@@ -55,11 +55,13 @@ class Dose:
     """The amount at one time: 1 tablet."""
 
     quantity: Decimal
+    """Without trailing zeros, however it was given or stored."""
     unit: str
 
     def __post_init__(self) -> None:
         _check_quantity(self.quantity)
         _check_unit(self.unit)
+        object.__setattr__(self, "quantity", _plain(self.quantity))
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,9 +202,12 @@ def _check_quantity(quantity: Decimal) -> None:
         raise Invalid(f"Give an amount with at most {QUANTITY_PLACES} decimal places.", field=field)
 
 
+def _plain(quantity: Decimal) -> Decimal:
+    # `normalize` alone would turn 10 into 1E+1.
+    return quantity.quantize(Decimal(1)) if quantity == quantity.to_integral_value() else quantity.normalize()
+
+
 def _check_unit(unit: str) -> None:
     if not unit.strip() or len(unit) > MAX_UNIT_LENGTH:
         raise Invalid(f"Give a unit of 1 to {MAX_UNIT_LENGTH} characters, such as tablet.", field="dose.unit")
-    # NUL and lone surrogates cannot be stored, the other control characters have no business in a message.
-    if any(unicodedata.category(character) in {"Cc", "Cs"} for character in unit):
-        raise Invalid("The unit has characters that cannot be shown.", field="dose.unit")
+    check_text(unit, field="dose.unit")

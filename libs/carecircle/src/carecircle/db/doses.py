@@ -1,0 +1,151 @@
+"""Doses as people see and answer them: an occurrence with its medication and the administration that stands."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from decimal import Decimal
+from uuid import UUID
+
+from sqlalchemy import Select, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from carecircle.db.accounts import Account
+from carecircle.db.base import new_id
+from carecircle.db.medications import Medication
+from carecircle.db.occurrences import Administration, OccurrenceRow
+from carecircle.domain.occurrence import AdministrationStatus, OccurrenceState
+from carecircle.domain.schedule import Dose
+
+
+@dataclass(frozen=True, slots=True)
+class OccurrenceView:
+    """A planned dose as people see it."""
+
+    id: UUID
+    schedule_id: UUID
+    medication_id: UUID
+    patient_id: UUID
+    medication_name: str
+    nominal_local: datetime
+    """Naive, in `zone`."""
+    zone: str
+    due_at: datetime
+    missed_at: datetime
+    note: str | None
+    dose: Dose
+    state: OccurrenceState
+    reason: str | None
+    remind_at: datetime
+    administration: Administration | None
+    """The one that stands."""
+    recorded_by_name: str | None
+
+
+async def view_of(session: AsyncSession, occurrence_id: UUID) -> OccurrenceView | None:
+    found = await session.execute(_views().where(OccurrenceRow.id == occurrence_id))
+    row = found.tuples().one_or_none()
+    return None if row is None else _view(*row)
+
+
+async def views_between(
+    session: AsyncSession, patient_id: UUID, since: datetime, until: datetime
+) -> list[OccurrenceView]:
+    """The patient's doses due in [since, until), in that order, without those that an edit cancelled."""
+    found = await session.execute(
+        _views()
+        .where(
+            OccurrenceRow.patient_id == patient_id,
+            OccurrenceRow.due_at >= since,
+            OccurrenceRow.due_at < until,
+            OccurrenceRow.state != OccurrenceState.CANCELLED,
+        )
+        .order_by(OccurrenceRow.due_at, OccurrenceRow.id)
+    )
+    return [_view(*row) for row in found.tuples()]
+
+
+@dataclass(frozen=True, slots=True)
+class NewAdministration:
+    """What somebody says happened."""
+
+    occurrence_id: UUID
+    patient_id: UUID
+    status: AdministrationStatus
+    at: datetime
+    reason: str | None
+    dose_quantity: Decimal
+    dose_unit: str
+    recorded_by: UUID
+    recorded_at: datetime
+
+
+async def insert_administration(session: AsyncSession, new: NewAdministration) -> Administration | None:
+    """Store it, unless one stands already: then None. The partial unique index decides, whoever else is asking."""
+    return await session.scalar(
+        insert(Administration)
+        .values(id=new_id(), **asdict(new))
+        .on_conflict_do_nothing(
+            index_elements=[Administration.occurrence_id],
+            index_where=Administration.entered_in_error_at.is_(None),
+        )
+        .returning(Administration)
+    )
+
+
+async def standing_administration(session: AsyncSession, occurrence_id: UUID) -> tuple[Administration, str] | None:
+    """The administration that was not undone, and the name of who recorded it."""
+    found = await session.execute(
+        select(Administration, Account.display_name)
+        .join(Account, Account.id == Administration.recorded_by)
+        .where(Administration.occurrence_id == occurrence_id, Administration.entered_in_error_at.is_(None))
+    )
+    return found.tuples().one_or_none()
+
+
+async def administration_of(
+    session: AsyncSession, occurrence_id: UUID, administration_id: UUID
+) -> Administration | None:
+    return await session.scalar(
+        select(Administration).where(
+            Administration.id == administration_id, Administration.occurrence_id == occurrence_id
+        )
+    )
+
+
+# An outer join: of the last two columns pyright does not know that they may be None, `_view` does.
+def _views() -> Select[OccurrenceRow, str, Administration, str]:
+    return (
+        select(OccurrenceRow, Medication.name, Administration, Account.display_name)
+        .join(Medication, Medication.id == OccurrenceRow.medication_id)
+        .outerjoin(
+            Administration,
+            (Administration.occurrence_id == OccurrenceRow.id) & Administration.entered_in_error_at.is_(None),
+        )
+        .outerjoin(Account, Account.id == Administration.recorded_by)
+        .execution_options(populate_existing=True)
+    )
+
+
+def _view(
+    row: OccurrenceRow, medication_name: str, administration: Administration | None, recorded_by_name: str | None
+) -> OccurrenceView:
+    return OccurrenceView(
+        id=row.id,
+        schedule_id=row.schedule_id,
+        medication_id=row.medication_id,
+        patient_id=row.patient_id,
+        medication_name=medication_name,
+        nominal_local=row.nominal_local,
+        zone=row.zone,
+        due_at=row.due_at,
+        missed_at=row.missed_at,
+        note=row.note,
+        dose=Dose(row.dose_quantity, row.dose_unit),
+        state=OccurrenceState(row.state),
+        reason=row.reason,
+        remind_at=row.remind_at,
+        administration=administration,
+        recorded_by_name=recorded_by_name,
+    )

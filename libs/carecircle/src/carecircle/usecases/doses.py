@@ -1,0 +1,234 @@
+"""What people wish for single doses: see them, answer them, take an answer back, be asked again later."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from carecircle.db.audit import add_entry
+from carecircle.db.deliveries import cancel_open_deliveries
+from carecircle.db.doses import (
+    NewAdministration,
+    OccurrenceView,
+    administration_of,
+    insert_administration,
+    standing_administration,
+    view_of,
+    views_between,
+)
+from carecircle.db.occurrences import lock_occurrence, occurrence_by_id
+from carecircle.db.schedules import ScheduleRow, hold_circumstances, lock_schedules
+from carecircle.domain.errors import Invalid, NotFound
+from carecircle.domain.occurrence import (
+    ANSWERABLE,
+    ANSWERED,
+    OPEN,
+    SUPERSEDED,
+    AdministrationStatus,
+    AlreadyRecorded,
+    NotAnswerable,
+    OccurrenceState,
+    SkipReason,
+    WindowOver,
+    check_administered_at,
+    reopened_state,
+    snoozed_until,
+)
+from carecircle.domain.people import Action
+from carecircle.domain.text import check_text
+from carecircle.usecases.access import Actor, require
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from uuid import UUID
+
+    from sqlalchemy.ext.asyncio import AsyncSession
+
+    from carecircle.db.occurrences import Administration, OccurrenceRow
+
+LONGEST_LIST = timedelta(days=93)
+MAX_REASON_LENGTH = 500
+ROW_REASON_LENGTH = 200
+
+
+async def list_occurrences(
+    session: AsyncSession, actor: Actor, patient_id: UUID, since: datetime, until: datetime
+) -> list[OccurrenceView]:
+    """The patient's doses due in [since, until), without those that an edit or the end of a schedule cancelled."""
+    await require(session, actor, patient_id, Action.READ)
+    if not since < until:
+        raise Invalid("The end of the period is not after its start.", field="until")
+    if until - since > LONGEST_LIST:
+        raise Invalid(f"Ask for at most {LONGEST_LIST.days} days at once.", field="until")
+    return await views_between(session, patient_id, since, until)
+
+
+async def get_occurrence(session: AsyncSession, actor: Actor, occurrence_id: UUID) -> OccurrenceView:
+    occurrence = await _seen(session, actor, occurrence_id, Action.READ)
+    return await _view(session, occurrence.id)
+
+
+async def record_administration(
+    session: AsyncSession,
+    actor: Actor,
+    occurrence_id: UUID,
+    *,
+    status: AdministrationStatus,
+    at: datetime,
+    reason: str | None,
+    now: datetime,
+) -> Administration:
+    """Answer a dose. Whatever was not sent of its reminders is cancelled, for everybody (R13).
+
+    Raises:
+        AlreadyRecorded: somebody else was first; says who and when.
+        NotAnswerable: the dose is on hold or was cancelled.
+    """
+    occurrence = await _locked(session, actor, occurrence_id)
+    at = check_administered_at(at, status, due_at=occurrence.due_at, now=now)
+    if reason is not None:
+        check_text(reason, field="reason", max_length=MAX_REASON_LENGTH)
+    if occurrence.state not in ANSWERABLE | ANSWERED:
+        raise NotAnswerable
+    administration = await insert_administration(
+        session,
+        NewAdministration(
+            occurrence_id=occurrence.id,
+            patient_id=occurrence.patient_id,
+            status=status,
+            at=at,
+            reason=reason,
+            dose_quantity=occurrence.dose_quantity,
+            dose_unit=occurrence.dose_unit,
+            recorded_by=actor.account_id,
+            recorded_at=now,
+        ),
+    )
+    if administration is None:
+        raise await _already_recorded(session, occurrence.id)
+    before = occurrence.state
+    occurrence.state = OccurrenceState(status)
+    occurrence.reason = reason[:ROW_REASON_LENGTH] if reason and status is AdministrationStatus.SKIPPED else None
+    occurrence.updated_at = now
+    await cancel_open_deliveries(session, [occurrence.id], SkipReason.ANSWERED)
+    _note(session, actor, "administration.recorded", administration.id, occurrence, before, at=at.isoformat())
+    return administration
+
+
+async def undo_administration(
+    session: AsyncSession, actor: Actor, occurrence_id: UUID, administration_id: UUID, now: datetime
+) -> OccurrenceView:
+    """Take an answer back. The row stays, marked as entered in error; undoing twice is undoing once.
+
+    A dose whose window lasts is open again, and is asked for again, as the circle was told that it was answered.
+    """
+    seen = await _seen(session, actor, occurrence_id, Action.ANSWER)
+    revision = await _present_revision(session, seen)
+    occurrence = await _locked(session, actor, occurrence_id)
+    administration = await administration_of(session, occurrence_id, administration_id)
+    if administration is None:
+        raise NotFound
+    if administration.entered_in_error_at is not None:
+        return await _view(session, occurrence_id)
+    administration.entered_in_error_at = now
+    administration.entered_in_error_by = actor.account_id
+    before = occurrence.state
+    state = reopened_state(occurrence.due_at, occurrence.missed_at, now, replaced=occurrence.revision != revision)
+    occurrence.state = state
+    occurrence.reason = SUPERSEDED if state is OccurrenceState.CANCELLED else None
+    if state in OPEN:
+        _ask_again(occurrence, max(now, occurrence.due_at))
+    occurrence.updated_at = now
+    _note(session, actor, "administration.undone", administration.id, occurrence, before)
+    await session.flush()
+    return await _view(session, occurrence_id)
+
+
+async def snooze(
+    session: AsyncSession, actor: Actor, occurrence_id: UUID, minutes: int, now: datetime
+) -> OccurrenceView:
+    """Ask again later; the dose stays open.
+
+    Raises:
+        WindowOver: it is open no more.
+    """
+    occurrence = await _locked(session, actor, occurrence_id)
+    if occurrence.state not in OPEN or now >= occurrence.missed_at:
+        raise WindowOver
+    until = snoozed_until(minutes, due_at=occurrence.due_at, missed_at=occurrence.missed_at, now=now)
+    before = occurrence.state
+    occurrence.reminder_step += 1
+    occurrence.remind_at = until
+    occurrence.enqueued_at = None
+    occurrence.updated_at = now
+    await cancel_open_deliveries(session, [occurrence.id], "snoozed")
+    _note(session, actor, "occurrence.snoozed", occurrence.id, occurrence, before, remind_at=until.isoformat())
+    await session.flush()
+    return await _view(session, occurrence_id)
+
+
+def _ask_again(occurrence: OccurrenceRow, at: datetime) -> None:
+    """A new step, if the last one went out: a step's deliveries are decided once."""
+    if occurrence.reminded_step is not None and occurrence.reminded_step >= occurrence.reminder_step:
+        occurrence.reminder_step += 1
+        occurrence.remind_at = at
+    occurrence.enqueued_at = None
+
+
+async def _present_revision(session: AsyncSession, occurrence: OccurrenceRow) -> int | None:
+    """The revision that is being asked for, None: nothing is. Under locks, taken before that of the occurrence."""
+    around = await hold_circumstances(session, occurrence.medication_id)
+    schedules = await lock_schedules(session, ScheduleRow.id == occurrence.schedule_id)
+    return schedules[0].revision if schedules and around is not None and around.active else None
+
+
+async def _already_recorded(session: AsyncSession, occurrence_id: UUID) -> AlreadyRecorded:
+    standing = await standing_administration(session, occurrence_id)
+    if standing is None:  # pragma: no cover - undone between two statements, and we hold the occurrence's lock
+        raise NotFound
+    administration, name = standing
+    return AlreadyRecorded(by=name, at=administration.at, status=administration.status)
+
+
+async def _seen(session: AsyncSession, actor: Actor, occurrence_id: UUID, action: Action) -> OccurrenceRow:
+    occurrence = await occurrence_by_id(session, occurrence_id)
+    if occurrence is None:
+        raise NotFound
+    await require(session, actor, occurrence.patient_id, action)
+    return occurrence
+
+
+async def _locked(session: AsyncSession, actor: Actor, occurrence_id: UUID) -> OccurrenceRow:
+    """The occurrence under its lock: a sender and a second caller wait here, and see what the first decided."""
+    await _seen(session, actor, occurrence_id, Action.ANSWER)
+    occurrence = await lock_occurrence(session, occurrence_id)
+    if occurrence is None:
+        raise NotFound
+    return occurrence
+
+
+async def _view(session: AsyncSession, occurrence_id: UUID) -> OccurrenceView:
+    view = await view_of(session, occurrence_id)
+    if view is None:
+        raise NotFound
+    return view
+
+
+def _note(
+    session: AsyncSession,
+    actor: Actor,
+    action: str,
+    subject_id: UUID,
+    occurrence: OccurrenceRow,
+    before: str,
+    **more: Any,
+) -> None:
+    details = {"occurrence": str(occurrence.id), "before": {"state": before}, "after": {"state": occurrence.state}}
+    add_entry(
+        session,
+        action,
+        subject_id,
+        actor_id=actor.account_id,
+        patient_id=occurrence.patient_id,
+        details={**details, **more},
+    )
