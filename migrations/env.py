@@ -8,10 +8,32 @@ from alembic import context
 from sqlalchemy import create_engine, text
 from sqlalchemy.pool import NullPool
 
-from carecircle.db import accounts, audit, deliveries, medications, occurrences, patients, push_subscriptions, schedules
+from carecircle.db import (
+    accounts,
+    audit,
+    deliveries,
+    idempotency,
+    login_attempts,
+    medications,
+    occurrences,
+    patients,
+    push_subscriptions,
+    schedules,
+)
 from carecircle.db.base import Row
 
-TABLES = (accounts, audit, deliveries, medications, occurrences, patients, push_subscriptions, schedules)
+TABLES = (
+    accounts,
+    audit,
+    deliveries,
+    idempotency,
+    login_attempts,
+    medications,
+    occurrences,
+    patients,
+    push_subscriptions,
+    schedules,
+)
 
 # One instance migrates at a time; the others wait here and then find nothing to do.
 ADVISORY_LOCK = 7_415_963

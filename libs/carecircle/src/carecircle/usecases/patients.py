@@ -1,0 +1,105 @@
+"""Patients: who is cared for, and in which time zone they live."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypedDict
+
+from carecircle.db.audit import add_entry, difference
+from carecircle.db.base import new_id
+from carecircle.db.medications import hold_medications
+from carecircle.db.pages import Page
+from carecircle.db.patients import Membership, Patient, count_circles, locked_patient, patients_of
+from carecircle.domain.errors import LimitReached, NotFound
+from carecircle.domain.people import Action, Role
+from carecircle.domain.zones import zone_named
+from carecircle.usecases.access import Actor, require
+from carecircle.usecases.planning import patient_zone_changed
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from uuid import UUID
+
+    from sqlalchemy.ext.asyncio import AsyncSession
+
+    from carecircle.db.pages import PageRequest
+
+MAX_CIRCLES = 100
+
+
+@dataclass(frozen=True, slots=True)
+class NewPatient:
+    display_name: str
+    zone: str
+    is_self: bool = False
+    """The account that creates the patient is the patient's own login."""
+
+
+class PatientChanges(TypedDict, total=False):
+    """What is to change; a missing key stays as it is."""
+
+    display_name: str
+    zone: str
+
+
+@dataclass(frozen=True, slots=True)
+class PatientView:
+    """A patient as one member of the circle sees them."""
+
+    patient: Patient
+    membership: Membership
+
+
+async def create_patient(session: AsyncSession, actor: Actor, new: NewPatient) -> PatientView:
+    """A patient whose circle has one member: the actor, as owner."""
+    zone_named(new.zone)
+    if await count_circles(session, actor.account_id) >= MAX_CIRCLES:
+        raise LimitReached
+    patient = Patient(id=new_id(), display_name=new.display_name, zone=new.zone)
+    membership = Membership(
+        patient_id=patient.id, account_id=actor.account_id, role=Role.OWNER.value, is_patient=new.is_self
+    )
+    session.add(patient)
+    await session.flush()
+    session.add(membership)
+    await session.flush()
+    add_entry(session, "patient.created", patient.id, actor_id=actor.account_id, patient_id=patient.id)
+    return PatientView(patient, membership)
+
+
+async def list_patients(session: AsyncSession, actor: Actor, request: PageRequest) -> Page[PatientView]:
+    page = await patients_of(session, actor.account_id, request)
+    return Page([PatientView(*row) for row in page.rows], page.next)
+
+
+async def get_patient(session: AsyncSession, actor: Actor, patient_id: UUID) -> PatientView:
+    membership = await require(session, actor, patient_id, Action.READ)
+    return PatientView(await session.get_one(Patient, patient_id), membership)
+
+
+async def change_patient(
+    session: AsyncSession, actor: Actor, patient_id: UUID, changes: PatientChanges, now: datetime
+) -> PatientView:
+    """Change the record. A new zone moves the doses of every schedule that follows the patient (R8)."""
+    membership = await require(session, actor, patient_id, Action.MANAGE)
+    if "zone" in changes:
+        zone_named(changes["zone"])
+        await hold_medications(session, patient_id)
+    patient = await locked_patient(session, patient_id)
+    if patient is None:
+        raise NotFound
+    before = {"display_name": patient.display_name, "zone": patient.zone}
+    for field, value in changes.items():
+        setattr(patient, field, value)
+    await session.flush()
+    if patient.zone != before["zone"]:
+        await patient_zone_changed(session, patient, now)
+    add_entry(
+        session,
+        "patient.changed",
+        patient.id,
+        actor_id=actor.account_id,
+        patient_id=patient.id,
+        details=difference(before, {"display_name": patient.display_name, "zone": patient.zone}),
+    )
+    return PatientView(patient, membership)
