@@ -65,7 +65,7 @@ class Commands:
             )  # fmt: skip
         reply = await self._run("add", arguments)
         if reply and isinstance(reply[0], int):
-            code, place = reply
+            code, place = cast("tuple[int, int]", reply)
             raise error_of(code, jobs[place - 1].id or jobs[place - 1].name)
         return cast("list[str]", reply)
 

@@ -27,7 +27,7 @@ from redis.exceptions import (
 from carequeue.errors import ConnectionLost, InvalidOption, UnsuitableRedis
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Generator, Mapping
 
 COMMAND_TIMEOUT = timedelta(seconds=5)
 BLOCK_MARGIN = timedelta(seconds=5)
@@ -44,7 +44,7 @@ def connect(url: str, *, client_name: str | None = None, block: timedelta | None
     """
     timeout = COMMAND_TIMEOUT if block is None else block + BLOCK_MARGIN
     try:
-        return Redis.from_url(
+        return cast("Any", Redis).from_url(
             url,
             decode_responses=True,
             encoding_errors="replace",  # one bad byte in one job must not cost a worker all that came with it
@@ -61,7 +61,7 @@ def connect(url: str, *, client_name: str | None = None, block: timedelta | None
 def blocking_twin(client: Redis, block: timedelta, *, client_name: str | None = None) -> Redis:
     """A client for the same server whose sockets outlast a call that blocks for `block`; the caller closes it."""
     pool = client.connection_pool
-    settings = {
+    settings: dict[str, Any] = {
         **pool.connection_kwargs,
         "socket_timeout": (block + BLOCK_MARGIN).total_seconds(),
         "client_name": client_name,
@@ -96,7 +96,7 @@ async def check_server(client: Redis) -> None:
         ConnectionLost: it does not answer.
     """
     with redis_errors(client):
-        server = cast("Mapping[str, Any]", await client.info("server"))
+        server = cast("Mapping[str, Any]", await cast("Any", client).info("server"))
         version = str(server.get("redis_version", ""))
         policy = await _eviction_policy(client)
     if version_of(version) < OLDEST:
@@ -114,7 +114,7 @@ def version_of(text: str) -> tuple[int, int]:
 
 
 @contextmanager
-def redis_errors(client: Redis) -> Iterator[None]:
+def redis_errors(client: Redis) -> Generator[None]:
     """Turns what redis-py raises when the server is away, or not ready, into ConnectionLost."""
     try:
         yield
@@ -143,7 +143,7 @@ def client_name(prefix: str, queue: str, suffix: str = "") -> str:
 
 async def _eviction_policy(client: Redis) -> str | None:
     """None when this server does not tell: some hosts forbid CONFIG."""
-    memory = cast("Mapping[str, Any]", await client.info("memory"))
+    memory = cast("Mapping[str, Any]", await cast("Any", client).info("memory"))
     policy = memory.get("maxmemory_policy")
     return None if policy is None else str(policy)
 

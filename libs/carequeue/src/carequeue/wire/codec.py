@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
+    from carequeue.job import JobDecoder
     from carequeue.kind import NewJob
 
 P = TypeVar("P")
@@ -92,7 +93,7 @@ class Codec(Generic[P]):
         base, job_id = split_job_key(key)
         return ParentRef(job_id, base)
 
-    def typed(self, payload_type: type[R]) -> Codec[R]:
+    def typed(self, payload_type: type[R]) -> JobDecoder[R]:
         return Codec(self.queue, payload_type)
 
     def job(self, job_id: str, fields: Mapping[str, str]) -> Job[P]:

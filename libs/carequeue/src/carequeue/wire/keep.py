@@ -79,13 +79,14 @@ def decode_keep(stored: object) -> Keep | None:
 
 
 def _decode_bounds(stored: dict[str, Any]) -> Keep | None:
-    count, age, limit = stored.get("count"), stored.get("age"), stored.get("limit")
+    count, age, limit = _bound(stored.get("count"), 0), _bound(stored.get("age"), 0), _bound(stored.get("limit"), 1)
     return KeepJobs(
-        count=int(count) if _number(count) and count >= 0 else None,
-        age=timedelta(seconds=age) if _number(age) and age >= 0 else None,
-        limit=int(limit) if _number(limit) and limit >= 1 else None,
+        count=None if count is None else int(count),
+        age=None if age is None else timedelta(seconds=age),
+        limit=None if limit is None else int(limit),
     )
 
 
-def _number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _bound(value: object, least: int) -> float | None:
+    """A number that is at least `least`; else there is no bound."""
+    return value if isinstance(value, int | float) and not isinstance(value, bool) and value >= least else None

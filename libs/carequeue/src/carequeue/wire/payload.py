@@ -71,7 +71,7 @@ def shape_of(kind: Any) -> Shape:
     if kind in _CONTAINERS or origin in _CONTAINERS:
         return _container(origin or kind, arguments)
     if isinstance(kind, type):
-        return _class(kind)
+        return _class(cast("type[Any]", kind))
     raise PayloadError(f"{kind!r} cannot be the type of a job's data")
 
 
@@ -85,7 +85,7 @@ def _bare(kind: Any) -> Any:
     return kind
 
 
-def _class(kind: type) -> Shape:
+def _class(kind: type[Any]) -> Shape:
     if issubclass(kind, enum.Enum):
         return _enum(kind)
     if dataclasses.is_dataclass(kind):
@@ -349,8 +349,8 @@ def _model(kind: Any) -> Shape:
 def _place(error: ValueError) -> str:
     """Where pydantic saw the first problem, without the value itself: it may be private."""
     errors = getattr(error, "errors", None)
-    found = errors(include_input=False, include_url=False) if callable(errors) else []
-    return "".join(f".{part}" for part in cast("list[Any]", found)[0]["loc"]) if found else ""
+    found = cast("list[Any]", errors(include_input=False, include_url=False) if callable(errors) else [])
+    return "".join(f".{part}" for part in found[0]["loc"]) if found else ""
 
 
 def _sequence(value: Any, where: str) -> Sequence[Any]:

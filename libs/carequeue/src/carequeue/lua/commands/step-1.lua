@@ -18,7 +18,7 @@
   Output: {a code for each ended job, {id, fields, id, fields, …}, when the next delayed job is due or 0,
           ms left of a rate limit or 0, 1 if the queue ran dry}
           codes: 0, -1 no such job, -2 no lock, -3 not active, -4 pending children, -6 another's lock, -9 failed children
-  Events: completed, failed, retries-exhausted, delayed, waiting, active, drained
+  Events: completed, failed, retries-exhausted, delayed, waiting, active, drained, added
 ]]
 --- @include "queueKeys"
 --- @include "queueMeta"
