@@ -12,7 +12,8 @@ import pytest
 import trustme
 
 from carecircle.domain.delivery import Ambiguous, Misconfigured, Rejected, Sent, TryLater
-from carecircle_email.provider import Envelope, Limits, Security, Server, SmtpProvider
+from carecircle_email.envelope import Envelope
+from carecircle_email.provider import Limits, Security, Server, SmtpProvider
 from carecircle_email.testing import Act, Fault, Point, SmtpSink
 
 if TYPE_CHECKING:

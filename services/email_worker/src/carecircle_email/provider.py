@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from aiosmtplib.protocol import SMTPProtocol
 
     from carecircle.domain.delivery import Outcome
+    from carecircle_email.envelope import Envelope
 
 START_INPUT = 354
 ENHANCED = re.compile(r"([245]\.\d{1,3}\.\d{1,3})(?!\S)")
@@ -35,7 +36,7 @@ LINE_END = re.compile(rb"\r\n|\r|\n")
 LEADING_DOT = re.compile(rb"(?m)^\.")
 FULL_BUFFER_POLL = 0.01
 
-log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+log = structlog.stdlib.get_logger(__name__)
 
 
 class Security(StrEnum):
@@ -76,15 +77,6 @@ class Limits:
         return self.until_dot + self.final_reply
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
-    sender: str
-    recipient: str = field(repr=False)
-    content: bytes = field(repr=False)
-    utf8: bool = False
-    """The mailbox name is not ASCII: only a server with SMTPUTF8 can take it."""
-
-
 class SmtpProvider:
     """Hands messages to one server. Every message has its own connection, so they go out side by side."""
 
@@ -120,7 +112,7 @@ class SmtpProvider:
             problem = problem_of(error)
         outcome = classify(phase, code, enhanced, problem, greylist_wait=self._greylist_wait)
         # Codes only: the server's words may repeat the address.
-        log.info("smtp.refused", phase=phase, code=code, enhanced=enhanced, problem=problem, outcome=outcome.code)
+        log.info("smtp.refused", state=phase, status_code=code, reason=enhanced or problem, outcome=outcome.code)
         return outcome
 
 

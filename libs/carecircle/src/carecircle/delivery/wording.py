@@ -1,0 +1,50 @@
+"""Pieces of messages: dates, links, and what people typed, made harmless. The sentences are in `rendering`."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from uuid import UUID
+
+WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+MONTHS = (
+    *("January", "February", "March", "April", "May", "June"),
+    *("July", "August", "September", "October", "November", "December"),
+)
+JOINERS = "\u200c\u200d"
+"""Format characters that names and emoji need. All others go: bidi controls can make a text read as another."""
+
+
+def long_day(at: datetime) -> str:
+    """`Tuesday 3 March 2026`, whatever the locale of the machine."""
+    return f"{WEEKDAYS[at.weekday()]} {at.day} {MONTHS[at.month - 1]} {at.year}"
+
+
+def plain(text: str, limit: int = 80) -> str:
+    """One short line of what a person typed: no line breaks, controls or bidi marks, cut with an ellipsis."""
+    kept = "".join(_kept(character) for character in text)
+    line = " ".join(kept.split())
+    return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
+
+
+def occurrence_url(public_url: str, occurrence_id: UUID) -> str:
+    """Where the live state of a dose is: a link in a message never changes anything by itself."""
+    return f"{public_url.rstrip('/')}/occurrences/{occurrence_id}"
+
+
+def is_web_url(url: str) -> bool:
+    parts = urlsplit(url)
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and url.isascii() and url.isprintable()
+
+
+def _kept(character: str) -> str:
+    category = unicodedata.category(character)
+    if character in JOINERS:
+        return character
+    if category in ("Zl", "Zp", "Zs", "Cc"):
+        return " "
+    return "" if category in ("Cf", "Cs", "Co", "Cn") else character
