@@ -1,0 +1,1 @@
+throw new Error('not built: msgpackr goes on without it');

@@ -1,0 +1,238 @@
+"""Runs operations: what the two sides share, and how Node's BullMQ does each of them."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from tests.interop.dump import Era, dump
+from tests.interop.support import NodeError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from redis.asyncio import Redis
+    from tests.interop.operations import Case
+    from tests.interop.support import Node
+
+REFUSED = "(refused)"
+STATES = ("waiting", "active", "delayed", "prioritized", "completed", "failed", "waiting-children")
+WORKER = "painter"
+
+
+class Refused(Exception):
+    """The side under test said no; how it says so is its own affair."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What one side answered to each operation, and what it left in Redis."""
+
+    answers: list[Any] = field(default_factory=list)
+    stored: dict[str, Any] = field(default_factory=dict)
+
+
+class Driver(Protocol):
+    """One side. Each verb of `operations.py` is a method; an answer is in ids, numbers, texts and lists of them."""
+
+    redis: Redis
+    base: str
+
+    async def check_stalled(self) -> Any: ...
+    async def remove(self, job_id: str) -> Any: ...
+
+
+async def run(driver: Driver, case: Case) -> Outcome:
+    era = Era(int(time.time() * 1000))
+    outcome = Outcome()
+    for verb, *arguments in case.operations:
+        act = getattr(driver, verb)
+        try:
+            outcome.answers.append((verb, era.value(await act(*arguments))))
+        except Refused:
+            outcome.answers.append((verb, REFUSED))
+    outcome.stored = await dump(driver.redis, driver.base, era)
+    return outcome
+
+
+class Meddling:
+    """What happens to a queue from outside: locks run out, are taken over, hashes go."""
+
+    redis: Redis
+    base: str
+
+    async def lose_lock(self: Driver, job_id: str) -> None:
+        await self.redis.delete(f"{self.base}:{job_id}:lock")
+
+    async def steal_lock(self: Driver, job_id: str) -> None:
+        await self.redis.set(f"{self.base}:{job_id}:lock", "somebody-else:1", px=60_000)
+
+    async def erase(self: Driver, job_id: str) -> None:
+        await self.redis.delete(f"{self.base}:{job_id}")
+
+    async def stall(self: Driver, job_id: str) -> None:
+        """One check marks what is active; the lock runs out; the next check finds the job marked and unlocked."""
+        await self.redis.delete(f"{self.base}:stalled-check")
+        await self.check_stalled()
+        await self.redis.delete(f"{self.base}:{job_id}:lock", f"{self.base}:stalled-check")
+        await self.check_stalled()
+
+    async def remove_scheduled(self: Driver, scheduler_id: str) -> Any:
+        due = await self.redis.zscore(f"{self.base}:repeat", scheduler_id)
+        return await self.remove(f"repeat:{scheduler_id}:{int(due)}")
+
+
+class NodeDriver(Meddling):
+    """BullMQ in Node: a queue, and a worker that takes and finishes jobs when it is told to."""
+
+    def __init__(self, node: Node, redis: Redis, prefix: str, queue: str) -> None:
+        self.node = node
+        self.redis = redis
+        self.base = f"{prefix}:{queue}"
+        self._queue = queue
+        self._options = {"prefix": prefix}
+        self._tokens: dict[str, str] = {}
+        self._taken = 0
+
+    async def start(self) -> None:
+        await self.node.make("Queue", "q", self._queue, self._options)
+        await self.node.make("Worker", "hand", self._queue, {**self._options, "processor": False, "name": WORKER})
+
+    async def stop(self) -> None:
+        await self.node.drop("hand")
+        await self.node.drop("q")
+
+    async def call(self, on: str, method: str, *arguments: Any, keep: str | None = None) -> Any:
+        try:
+            return await self.node.call(on, method, *arguments, keep=keep)
+        except NodeError as error:
+            raise Refused(str(error)) from error
+
+    async def job(self, job_id: str, method: str, *arguments: Any) -> Any:
+        """Call a method of a job as it stands in Redis now."""
+        if await self.call("q", "getJob", job_id, keep="job") is None:
+            raise Refused(f"no job {job_id}")
+        return await self.call("job", method, *arguments)
+
+    async def add(self, name: str, data: Any, options: dict[str, Any]) -> Any:
+        return (await self.call("q", "add", name, data, options))["id"]
+
+    async def add_bulk(self, jobs: Sequence[tuple[str, Any, dict[str, Any]]]) -> Any:
+        bulk = [{"name": name, "data": data, "opts": options} for name, data, options in jobs]
+        return [job["id"] for job in await self.call("q", "addBulk", bulk)]
+
+    async def take(self, count: int) -> Any:
+        ids: list[str] = []
+        for _ in range(count):
+            self._taken += 1
+            token = f"t:{self._taken}"
+            job = await self.call("hand", "getNextJob", token, {"block": False}, keep="next")
+            if job is None:
+                break
+            ids.append(job["id"])
+            self._tokens[job["id"]] = token
+        return ids
+
+    async def complete(self, job_id: str, value: Any) -> None:
+        await self._finish(job_id, "moveToCompleted", value)
+
+    async def fail(self, job_id: str, message: str) -> None:
+        await self._finish(job_id, "moveToFailed", {"$throw": message})
+
+    async def fail_for_good(self, job_id: str, message: str) -> None:
+        await self._finish(job_id, "moveToFailed", {"$error": message})
+
+    async def _finish(self, job_id: str, method: str, value: Any) -> None:
+        await self.job(job_id, method, value, self._tokens[job_id], False)
+
+    async def check_stalled(self) -> Any:
+        return await self.call("hand", "moveStalledJobsToWait")
+
+    async def work(self, attempts: int) -> Any:
+        """A real worker until it has reported so many attempts."""
+        before = len(self.node.seen("w", "completed")) + len(self.node.seen("w", "failed"))
+        await self.node.make("Worker", "w", self._queue, {**self._options, "name": WORKER})
+        await self.node.wait_until(
+            lambda: len(self.node.seen("w", "completed")) + len(self.node.seen("w", "failed")) >= before + attempts
+        )
+        await self.node.drop("w")
+
+    async def update_data(self, job_id: str, data: Any) -> None:
+        await self.job(job_id, "updateData", data)
+
+    async def progress(self, job_id: str, value: Any) -> None:
+        await self.call("q", "updateJobProgress", job_id, value)
+
+    async def log(self, job_id: str, row: str, *keep: int) -> Any:
+        return await self.call("q", "addJobLog", job_id, row, *keep)
+
+    async def logs(self, job_id: str) -> Any:
+        return (await self.call("q", "getJobLogs", job_id))["logs"]
+
+    async def promote(self, job_id: str) -> None:
+        await self.job(job_id, "promote")
+
+    async def promote_all(self) -> None:
+        await self.call("q", "promoteJobs")
+
+    async def retry(self, job_id: str, *state: str) -> None:
+        await self.job(job_id, "retry", *state)
+
+    async def retry_all(self, state: str) -> None:
+        await self.call("q", "retryJobs", {"state": state})
+
+    async def change_priority(self, job_id: str, priority: int, lifo: bool = False) -> None:
+        await self.job(job_id, "changePriority", {"priority": priority, "lifo": lifo})
+
+    async def change_delay(self, job_id: str, delay: int) -> None:
+        await self.job(job_id, "changeDelay", delay)
+
+    async def pause(self) -> None:
+        await self.call("q", "pause")
+
+    async def resume(self) -> None:
+        await self.call("q", "resume")
+
+    async def is_paused(self) -> Any:
+        return await self.call("q", "isPaused")
+
+    async def remove(self, job_id: str) -> Any:
+        return bool(await self.call("q", "remove", job_id))
+
+    async def drain(self, delayed: bool) -> None:
+        await self.call("q", "drain", delayed)
+
+    async def clean(self, grace: int, limit: int, state: str) -> Any:
+        return sorted(await self.call("q", "clean", grace, limit, state))
+
+    async def obliterate(self, force: bool) -> None:
+        await self.call("q", "obliterate", {"force": force})
+
+    async def schedule(self, scheduler_id: str, repeat: dict[str, Any], template: dict[str, Any]) -> Any:
+        said = {name: moment(value) for name, value in repeat.items()}
+        return (await self.call("q", "upsertJobScheduler", scheduler_id, said, template))["id"]
+
+    async def unschedule(self, scheduler_id: str) -> Any:
+        return await self.call("q", "removeJobScheduler", scheduler_id)
+
+    async def schedulers(self) -> Any:
+        wanted = ("key", "name", "next", "pattern", "every", "tz", "limit", "iterationCount")
+        found = await self.call("q", "getJobSchedulers")
+        return [{name: one[name] for name in wanted if one.get(name) is not None} for one in found]
+
+    async def exists(self, *ids: str) -> Any:
+        return [job_id for job_id in ids if await self.call("q", "getJob", job_id) is not None]
+
+    async def counts(self) -> Any:
+        return await self.call("q", "getJobCounts", *STATES)
+
+    async def jobs(self, state: str) -> Any:
+        return [job["id"] for job in await self.call("q", "getJobs", [state], 0, -1, True)]
+
+
+def moment(value: Any) -> Any:
+    """`"+7200"` is an instant so many seconds from now, in ms; anything else is itself."""
+    if isinstance(value, str) and value.startswith("+"):
+        return int(time.time() * 1000) + int(value) * 1000
+    return value
