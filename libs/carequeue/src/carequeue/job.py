@@ -184,6 +184,10 @@ class Job(Generic[P]):
         """The same job with its data read as `payload_type`."""
         return Job(self._id, self._fields, self._decoder.typed(payload_type))
 
+    def with_fields(self, changed: Mapping[str, str]) -> Job[P]:
+        """The same job with these fields of its hash changed."""
+        return Job(self._id, {**self._fields, **changed}, self._decoder)
+
     def __repr__(self) -> str:
         # without data and errors: they may be private, and reprs end up in logs
         return f"<Job {self.name} {self._id} of {self.queue}>"

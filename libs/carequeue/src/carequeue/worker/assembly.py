@@ -1,0 +1,89 @@
+"""A started worker: its parts put together, and a task for each loop among them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any
+
+from carequeue.store.commands import Commands, MarkerQueue
+from carequeue.worker.bell import Bell
+from carequeue.worker.executor import Executor
+from carequeue.worker.fetcher import Fetcher
+from carequeue.worker.lock_keeper import LockKeeper
+from carequeue.worker.reporter import Reporter
+from carequeue.worker.shutdown import Shutdown
+from carequeue.worker.stall_checker import StallChecker
+from carequeue.worker.threads import Threads
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from redis.asyncio import Redis
+
+    from carequeue.options import WorkerOptions
+    from carequeue.wire.keys import QueueKeys
+    from carequeue.worker.handlers import Handlers
+    from carequeue.worker.outcome import Rules
+    from carequeue.worker.setting import Setting
+    from carequeue.worker.slots import Slots
+
+
+async def advance(job: Any) -> None: ...
+
+
+log = logging.getLogger("carequeue.worker")
+
+
+class Assembly:
+    """The parts of one worker. `crashed` hears of a loop that ended by itself, which none should."""
+
+    def __init__(self, setting: Setting, slots: Slots, *, keys: QueueKeys, client: Redis, blocking: Redis) -> None:
+        self._setting = setting
+        self._slots = slots
+        self._commands = Commands(client, keys)
+        self._bell = Bell(setting, MarkerQueue(blocking, keys), slots)
+        self._threads = Threads(f"carequeue-{setting.terms.queue}")
+        self._loops: list[asyncio.Task[None]] = []
+        self._listening: asyncio.Task[None] | None = None
+
+    def start(
+        self, options: WorkerOptions, handlers: Handlers, rules: Rules, crashed: Callable[[BaseException], None]
+    ) -> Shutdown:
+        """Start the loops; what comes back ends the worker."""
+        setting, slots, commands = self._setting, self._slots, self._commands
+        executor = Executor(setting, commands, slots, handlers, rules, self._threads, advance)
+        fetcher = Fetcher(setting, commands, slots, self._bell, Reporter(setting), executor.start)
+        if not options.skip_stalled_check:
+            self._loop(StallChecker(setting, commands).run(), "stalled", crashed)
+        if not options.skip_lock_renewal:
+            self._loop(LockKeeper(setting, commands, executor, slots).run(), "locks", crashed)
+        self._loop(fetcher.run(), "fetch", crashed)
+        self._listening = self._loop(self._bell.listen(), "markers", crashed)
+        return Shutdown(setting, slots, executor)
+
+    async def stop_listening(self) -> None:
+        """Before the last call to Redis, which gives back a wake-up that was taken in the meantime."""
+        if self._listening is not None:
+            self._listening.cancel()
+            await asyncio.wait([self._listening])
+
+    async def stop(self) -> None:
+        for loop in self._loops:
+            loop.cancel()
+        await asyncio.gather(*self._loops, return_exceptions=True)
+        self._bell.silence()
+        self._threads.close()
+
+    def _loop(
+        self, loop: Coroutine[Any, Any, None], name: str, crashed: Callable[[BaseException], None]
+    ) -> asyncio.Task[None]:
+        def ended(task: asyncio.Task[None]) -> None:
+            if not task.cancelled() and (error := task.exception()):
+                log.critical("worker.crashed", exc_info=error, extra=self._setting.about())
+                crashed(error)
+
+        task = asyncio.create_task(loop, name=f"carequeue:{self._setting.terms.queue}:{name}")
+        task.add_done_callback(ended)
+        self._loops.append(task)
+        return task

@@ -1,0 +1,75 @@
+"""What a handler may ask and tell about the attempt it is running: its second argument, if it takes one."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+
+class JobContext:
+    """One attempt at one job.
+
+    `lost` is set when the lock ended while the handler ran: another worker may have the job now, and whatever this
+    handler returns is dropped. A coroutine is cancelled as well; a function in a thread has to look at `lost`.
+    """
+
+    __slots__ = ("_log", "_progress", "attempt", "job_id", "lost", "token")
+
+    def __init__(
+        self,
+        job_id: str,
+        token: str,
+        attempt: int,
+        progress: Callable[[Any], Awaitable[None]],
+        log: Callable[[str], Awaitable[int]],
+    ) -> None:
+        self.job_id = job_id
+        self.token = token
+        self.attempt = attempt
+        self.lost = asyncio.Event()
+        self._progress = progress
+        self._log = log
+
+    async def update_progress(self, value: Any) -> None:
+        """Store how far the job is (any JSON value, often a number from 0 to 100) and tell the event stream."""
+        await self._progress(value)
+
+    async def log(self, row: str) -> int:
+        """Append a row to the job's log; returns how many rows there are."""
+        return await self._log(row)
+
+
+class ThreadJobContext:
+    """The same for a plain function, which runs in a thread: the methods block instead of being awaited."""
+
+    __slots__ = ("_context", "_loop")
+
+    def __init__(self, context: JobContext, loop: asyncio.AbstractEventLoop) -> None:
+        self._context = context
+        self._loop = loop
+
+    @property
+    def job_id(self) -> str:
+        return self._context.job_id
+
+    @property
+    def token(self) -> str:
+        return self._context.token
+
+    @property
+    def attempt(self) -> int:
+        return self._context.attempt
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the lock was lost: stop as soon as you can, the outcome is dropped."""
+        return self._context.lost.is_set()
+
+    def update_progress(self, value: Any) -> None:
+        asyncio.run_coroutine_threadsafe(self._context.update_progress(value), self._loop).result()
+
+    def log(self, row: str) -> int:
+        return asyncio.run_coroutine_threadsafe(self._context.log(row), self._loop).result()

@@ -1,0 +1,193 @@
+"""Runs the handler of each fetched job in a task of its own and turns how it ended into an outcome."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import sys
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from carequeue.errors import ConnectionLost, LockLost, PayloadError, Unrecoverable
+from carequeue.wire.codec import Codec, encode_data
+from carequeue.worker.context import JobContext, ThreadJobContext
+from carequeue.worker.outcome import Attempt, handed_back, raised, returned
+from carequeue.worker.run import Run
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+
+    from carequeue.job import Job
+    from carequeue.store.commands import Commands, FetchedJob
+    from carequeue.worker.handlers import Handler, Handlers
+    from carequeue.worker.lock_keeper import Lock
+    from carequeue.worker.outcome import Outcome, Rules
+    from carequeue.worker.setting import Setting
+    from carequeue.worker.slots import Slots
+    from carequeue.worker.threads import Threads
+
+log = logging.getLogger("carequeue.worker")
+
+STARTED_TOO_OFTEN = "job started more than allowable limit"
+
+
+class Executor:
+    """The runs of one worker, by the token of their lock."""
+
+    def __init__(
+        self,
+        setting: Setting,
+        commands: Commands,
+        slots: Slots,
+        handlers: Handlers,
+        rules: Rules,
+        threads: Threads,
+        advance: Callable[[Job[Any]], Awaitable[None]],
+    ) -> None:
+        self._setting = setting
+        self._terms = setting.terms
+        self._hooks = setting.hooks
+        self._commands = commands
+        self._slots = slots
+        self._handlers = handlers
+        self._rules = rules
+        self._threads = threads
+        self._advance = advance
+        self._codec: Codec[Any] = Codec(setting.terms.queue)
+        self._runs: dict[str, Run] = {}
+        self.empty = asyncio.Event()
+        """Nothing runs."""
+        self.empty.set()
+
+    @property
+    def runs(self) -> Sequence[Run]:
+        return list(self._runs.values())
+
+    def lose(self, locks: Iterable[Lock]) -> None:
+        """These locks are gone: stop their handlers, drop what they return."""
+        for job_id, token in locks:
+            run = self._runs.get(token)
+            if run is None or run.lost:
+                continue  # it ended, and Redis knows, or will answer to its report
+            log.warning("lock.lost", extra=self._setting.about(job_id=job_id))
+            self._setting.emit("lock.lost", job_id=job_id)
+            run.lose()
+            self._hooks.call("error", LockLost(job_id))
+
+    def start(self, jobs: Sequence[FetchedJob]) -> None:
+        """Run these jobs. Without a task of its own until it waits where Python can do that (3.12)."""
+        now = asyncio.get_running_loop().time()
+        self.empty.clear()
+        for fetched in jobs:
+            run = Run(self._codec.job(fetched.id, fetched.fields), fetched.token, now)
+            run.returning = self._slots.stopped  # came with the last call of a worker that closes
+            self._runs[run.token] = run
+            run.task = _spawn(self._run(run))
+
+    async def _run(self, run: Run) -> None:
+        run.began = True
+        outcome = None
+        try:
+            outcome = await self._attempt(run)
+        finally:  # whatever happened, the slot is not taken any more
+            del self._runs[run.token]
+            if not self._runs:
+                self.empty.set()
+            if outcome is None or run.lost:
+                self._slots.released()
+            else:
+                self._slots.ended(outcome)
+
+    async def _attempt(self, run: Run) -> Outcome:
+        try:
+            if run.job.scheduler_id is not None and not run.returning:
+                await self._advance_scheduler(run)
+            if run.returning:
+                return handed_back(self._attempt_of(run))
+            value = await self._perform(run)
+        except (Exception, SystemExit, asyncio.CancelledError) as error:  # noqa: BLE001 - it is its job's
+            ended = self._attempt_of(run)
+            return handed_back(ended) if run.returning else raised(ended, error, self._rules)
+        return returned(self._attempt_of(run), value, self._rules)
+
+    async def _perform(self, run: Run) -> Any:
+        job = run.job
+        if job.condemned is not None:
+            raise Unrecoverable(job.condemned)
+        if self._terms.max_started is not None and job.attempts_started > self._terms.max_started:
+            raise Unrecoverable(STARTED_TOO_OFTEN)
+        handler = self._handlers.find(job.name)
+        if handler.payload_type is not None:
+            run.job = job = job.typed(handler.payload_type)
+        try:
+            _ = job.data  # decoded here and kept, so that a handler never meets data of another shape
+        except PayloadError as error:
+            raise Unrecoverable(f"the job's data cannot be read: {error}") from error
+        if self._setting.telemetry.wanted("job.started"):
+            self._tell_start(job)
+        if handler.takes_context:
+            run.context = self._context(run)
+        if not handler.is_coroutine:
+            return await self._perform_in_thread(run, handler)
+        if run.context is not None:
+            return await handler.function(job, run.context)
+        return await handler.function(job)
+
+    async def _perform_in_thread(self, run: Run, handler: Handler) -> Any:
+        arguments: tuple[Any, ...] = (run.job,)
+        if run.context is not None:
+            arguments = (run.job, ThreadJobContext(run.context, asyncio.get_running_loop()))
+        run.in_thread = True
+        value = await self._threads.run(handler.function, *arguments)
+        run.in_thread = False
+        # a plain function may have made a coroutine: functools.partial, a lambda, a decorated handler
+        return await value if inspect.isawaitable(value) else value
+
+    async def _advance_scheduler(self, run: Run) -> None:
+        """The scheduler's next run is made before this one runs, as every client of the queue does it."""
+        try:
+            await self._advance(run.job)
+        except ConnectionLost as error:
+            self._hooks.call("error", error)
+            run.returning = True  # whoever takes the job next makes the next run first
+        except Exception as error:  # this run is due all the same; a scheduler that cannot go on must be heard of
+            log.exception("scheduler.stuck", extra=self._setting.about(scheduler_id=run.job.scheduler_id))
+            self._hooks.call("error", error)
+
+    def _context(self, run: Run) -> JobContext:
+        job = run.job
+        return JobContext(
+            job.id,
+            run.token,
+            job.attempts_made + 1,
+            partial(self._update_progress, job),
+            partial(self._add_log, job),
+        )
+
+    async def _update_progress(self, job: Job[Any], value: Any) -> None:
+        await self._commands.update_progress(job.id, encode_data(None, value))
+        self._setting.emit("job.progress", job_id=job.id)
+        self._hooks.call("progress", job, value)
+
+    async def _add_log(self, job: Job[Any], row: str) -> int:
+        keep = job.raw_options.get("kl")
+        return await self._commands.add_log(job.id, row, keep if isinstance(keep, int) else 0)
+
+    def _attempt_of(self, run: Run) -> Attempt:
+        seconds = asyncio.get_running_loop().time() - run.started
+        return Attempt(run.job, run.token, self._setting.clock.now_ms(), seconds)
+
+    def _tell_start(self, job: Job[Any]) -> None:
+        waited = None
+        if not job.attempts_made and job.started_at and job.added_at:
+            delay = job.raw_options.get("delay")
+            waited = (job.started_at - job.added_at).total_seconds() - (delay if isinstance(delay, int) else 0) / 1000
+        attempt = job.attempts_made + 1
+        self._setting.emit("job.started", job_id=job.id, name=job.name, attempt=attempt, waited=waited)
+
+
+def _spawn(run: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    if sys.version_info >= (3, 12):
+        return asyncio.Task(run, loop=asyncio.get_running_loop(), eager_start=True)
+    return asyncio.create_task(run)

@@ -1,0 +1,113 @@
+"""Which function runs which job: by name, or one for all."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+
+from carequeue.errors import InvalidOption, Unrecoverable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from carequeue.job import Job
+    from carequeue.worker.context import JobContext, ThreadJobContext
+
+P = TypeVar("P")
+R = TypeVar("R")
+
+POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+
+
+@dataclass(frozen=True, slots=True)
+class Handler:
+    """A handler and what was found out about it once, instead of at every job."""
+
+    function: Callable[..., Any]
+    payload_type: type[Any] | None
+    is_coroutine: bool
+    takes_context: bool
+
+
+class Handlers:
+    """The handlers of one worker."""
+
+    def __init__(self) -> None:
+        self._by_name: dict[str, Handler] = {}
+        self._catch_all: Handler | None = None
+
+    def add(self, name: str, function: Callable[..., Any], payload_type: type[Any] | None = None) -> None:
+        if name in self._by_name:
+            raise InvalidOption(f"this worker already has a handler for {name!r}")
+        self._by_name[name] = inspected(function, payload_type)
+
+    def catch_all(self, function: Callable[..., Any]) -> None:
+        self._catch_all = inspected(function, None)
+
+    def __bool__(self) -> bool:
+        return bool(self._by_name) or self._catch_all is not None
+
+    def find(self, name: str) -> Handler:
+        """The handler for jobs called `name`.
+
+        Raises:
+            Unrecoverable: nobody handles them, and trying again would not change that.
+        """
+        handler = self._by_name.get(name) or self._catch_all
+        if handler is None:
+            known = ", ".join(sorted(self._by_name)) or "none"
+            raise Unrecoverable(f"this worker has no handler for jobs named {name!r}; it handles: {known}")
+        return handler
+
+
+class Registration(Generic[P]):
+    """The decorator that `worker.handles(kind)` returns; it leaves the function as it is."""
+
+    def __init__(self, handlers: Handlers, name: str, payload_type: type[P] | None) -> None:
+        self._handlers = handlers
+        self._name = name
+        self._payload_type = payload_type
+
+    @overload
+    def __call__(self, handler: Callable[[Job[P]], R], /) -> Callable[[Job[P]], R]: ...
+    @overload
+    def __call__(self, handler: Callable[[Job[P], JobContext], R], /) -> Callable[[Job[P], JobContext], R]: ...
+    @overload
+    def __call__(
+        self, handler: Callable[[Job[P], ThreadJobContext], R], /
+    ) -> Callable[[Job[P], ThreadJobContext], R]: ...
+    def __call__(self, handler: Callable[..., Any], /) -> Callable[..., Any]:
+        self._handlers.add(self._name, handler, self._payload_type)
+        return handler
+
+
+def inspected(function: Callable[..., Any], payload_type: type[Any] | None) -> Handler:
+    call = function if inspect.isroutine(function) else getattr(function, "__call__", function)  # noqa: B004 - its method
+    return Handler(
+        function,
+        payload_type,
+        is_coroutine=inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(call),
+        takes_context=takes_context(function),
+    )
+
+
+def takes_context(function: Callable[..., Any]) -> bool:
+    """Whether the handler wants the context: it has a second parameter that is required or is called `context`.
+
+    Raises:
+        InvalidOption: it cannot be called with (job) or (job, context).
+    """
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        return False  # some built-ins have no signature; they get the job alone
+    positional = [p for p in signature.parameters.values() if p.kind in POSITIONAL]
+    wants = len(positional) > 1 and (
+        positional[1].default is inspect.Parameter.empty or positional[1].name == "context"
+    )
+    try:
+        signature.bind(*(("job", "context") if wants else ("job",)))
+    except TypeError as error:
+        raise InvalidOption(f"a handler takes (job) or (job, context); {function!r} does not: {error}") from error
+    return wants

@@ -1,0 +1,66 @@
+"""Whether Redis answers. Every loop of a worker that talks to Redis tells what happened here, and waits here after a
+failure, so that they try again together, with jitter, and one outage is reported once a round.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+from carequeue.backoff import reconnect_delay
+
+if TYPE_CHECKING:
+    from carequeue.backoff import Random
+    from carequeue.telemetry import Telemetry
+    from carequeue.worker.hooks import Hooks
+
+log = logging.getLogger("carequeue.worker")
+
+
+class Outage:
+    """The present outage, if there is one."""
+
+    def __init__(self, queue: str, hooks: Hooks, telemetry: Telemetry, random: Random) -> None:
+        self.connected = False
+        self._queue = queue
+        self._hooks = hooks
+        self._telemetry = telemetry
+        self._random = random
+        self._failures = 0
+        self._since = 0.0
+        self._next_try = 0.0
+
+    def answered(self) -> None:
+        """Redis did what it was asked."""
+        if self.connected:
+            return
+        self.connected = True
+        if self._failures:
+            lasted = asyncio.get_running_loop().time() - self._since
+            log.warning("worker.reconnected", extra={"queue": self._queue, "seconds": round(lasted, 3)})
+            self._telemetry.emit("worker.reconnected", queue=self._queue, seconds=lasted)
+        self._failures = 0
+
+    async def pause(self, error: BaseException) -> None:
+        """Note that a call failed, and wait until it makes sense to try again."""
+        now = asyncio.get_running_loop().time()
+        if not self._failures:
+            self._since = now
+        if now >= self._next_try:  # the first loop to fail in this round; the others wait with it
+            self._failures += 1
+            self._next_try = now + reconnect_delay(self._failures, random=self._random)
+            self._report(error)
+        self.connected = False
+        await asyncio.sleep(self._next_try - now)
+
+    def _report(self, error: BaseException) -> None:
+        first = self._failures == 1
+        log.log(
+            logging.WARNING if first else logging.DEBUG,
+            "worker.disconnected",
+            extra={"queue": self._queue, "error": str(error)},
+        )
+        if first:
+            self._telemetry.emit("worker.disconnected", queue=self._queue, error=type(error).__name__)
+        self._hooks.call("error", error)

@@ -1,0 +1,81 @@
+"""How a worker ends: fetch nothing more, let handlers finish until the deadline, hand the others' jobs back.
+
+A thread cannot be stopped: what still runs in one at the deadline is left to the stall check, and the log says so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import timedelta
+
+    from carequeue.worker.executor import Executor
+    from carequeue.worker.run import Run
+    from carequeue.worker.setting import Setting
+    from carequeue.worker.slots import Slots
+
+INTERRUPTION = 5.0
+"""Seconds that cancelled handlers have for their own cleaning up."""
+LAST_REPORTS = 5.0
+"""Seconds to bring the last outcomes to Redis; what it does not hear, the stall check finds."""
+
+log = logging.getLogger("carequeue.worker")
+
+
+@dataclass(frozen=True, slots=True)
+class Leftovers:
+    """What a closed worker did not finish."""
+
+    handed_back: int
+    abandoned: int
+
+
+class Shutdown:
+    """The end of one worker. `hurry` cuts the deadline short."""
+
+    def __init__(self, setting: Setting, slots: Slots, executor: Executor) -> None:
+        self.hurry = asyncio.Event()
+        self._setting = setting
+        self._slots = slots
+        self._executor = executor
+
+    async def drain(self, grace: timedelta) -> Leftovers:
+        """End what runs, and report it."""
+        self._slots.stop()
+        await self._let_finish(grace.total_seconds())
+        interrupted = [run for run in self._executor.runs if not run.in_thread]
+        for run in interrupted:
+            run.hand_back()
+        if interrupted:
+            await asyncio.wait([run.task for run in interrupted if run.task], timeout=INTERRUPTION)
+        abandoned = self._executor.runs
+        await self._abandon(abandoned)
+        try:
+            async with asyncio.timeout(LAST_REPORTS):
+                await self._slots.flushed.wait()
+        except TimeoutError:
+            log.warning("worker.unreported_end", extra=self._setting.about())
+        return Leftovers(len(set(interrupted).difference(abandoned)), len(abandoned))
+
+    async def _let_finish(self, grace: float) -> None:
+        ended = asyncio.create_task(self._executor.empty.wait())
+        hurried = asyncio.create_task(self.hurry.wait())
+        await asyncio.wait([ended, hurried], timeout=grace, return_when=asyncio.FIRST_COMPLETED)
+        for waiter in (ended, hurried):
+            waiter.cancel()
+
+    async def _abandon(self, runs: Sequence[Run]) -> None:
+        for run in runs:
+            log.warning("job.abandoned", extra=self._setting.about(job_id=run.job.id, in_thread=run.in_thread))
+            self._setting.emit("job.abandoned", job_id=run.job.id)
+            run.lost = True  # nobody reports it any more, even if it ends this moment
+        waiting = [run.task for run in runs if run.in_thread and run.task]
+        for task in waiting:
+            task.cancel()  # ends the wait for the thread, not the thread
+        if waiting:
+            await asyncio.wait(waiting)

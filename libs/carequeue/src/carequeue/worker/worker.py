@@ -1,0 +1,310 @@
+"""Worker: takes the jobs of one queue and runs their handlers. Everything it does is in the files beside this one."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+from redis.asyncio import Redis
+
+from carequeue.errors import ConnectionLost, InvalidOption, WorkerNotStarted
+from carequeue.options import WorkerOptions
+from carequeue.store.connection import blocking_twin, check_client, check_server, client_name, connect
+from carequeue.telemetry import Telemetry
+from carequeue.wire.keep import keep_rule
+from carequeue.wire.keys import QueueKeys
+from carequeue.worker.assembly import Assembly
+from carequeue.worker.clock import Clock, SystemClock
+from carequeue.worker.handlers import Handlers, Registration
+from carequeue.worker.hooks import Hook, HookName, Hooks
+from carequeue.worker.outage import Outage
+from carequeue.worker.outcome import Rules
+from carequeue.worker.setting import Setting
+from carequeue.worker.signals import stop_signals
+from carequeue.worker.slots import Slots
+from carequeue.worker.terms import terms_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import timedelta
+    from types import TracebackType
+    from typing import Self
+
+    from carequeue.backoff import BackoffStrategy
+    from carequeue.kind import JobKind
+    from carequeue.worker.shutdown import Shutdown
+
+P = TypeVar("P")
+H = TypeVar("H", bound=Hook)
+
+LAST_HOOKS = 5.0
+"""Seconds that coroutine hooks have to end after the last job."""
+
+log = logging.getLogger("carequeue.worker")
+
+
+class Worker:
+    """A worker of one queue; `async with worker` or `await worker.run()`.
+
+    `options` or single worker options by name (`concurrency=50, lock_duration=…`), see WorkerOptions. A closed worker
+    does not start again: make a new one.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        connection: str | Redis = "redis://localhost:6379",
+        handler: Callable[..., Any] | None = None,
+        *,
+        prefix: str = "bull",
+        options: WorkerOptions | None = None,
+        backoff_strategies: Mapping[str, BackoffStrategy] | None = None,
+        clock: Clock | None = None,
+        telemetry: Telemetry | None = None,
+        **single_options: Any,
+    ) -> None:
+        if isinstance(connection, Redis):
+            check_client(connection)
+        self.name = name
+        self.telemetry = telemetry or Telemetry()
+        self._options = replace(options or WorkerOptions(), **single_options)
+        self._keys = QueueKeys(prefix, name)
+        self._connection = connection
+        self._strategies = backoff_strategies or {}
+        self._clock = clock or SystemClock()
+        self._handlers = Handlers()
+        self._hooks = Hooks(name, self.telemetry)
+        self._outage = Outage(name, self._hooks, self.telemetry, random.random)
+        self._slots = Slots(self._options.concurrency, self._options.batch)
+        self._stop = asyncio.Event()
+        self._closed = asyncio.Event()
+        self._closing = False
+        self._crash: BaseException | None = None
+        self._clients: list[Redis] = []
+        self._assembly: Assembly | None = None
+        self._shutdown: Shutdown | None = None
+        if handler is not None:
+            self._handlers.catch_all(handler)
+
+    # Handlers and hooks
+
+    @overload
+    def handles(self, kind: JobKind[P]) -> Registration[P]: ...
+    @overload
+    def handles(self, kind: str) -> Registration[Any]: ...
+    def handles(self, kind: JobKind[Any] | str) -> Registration[Any]:
+        """Register the decorated function for the jobs of a kind, or of a name.
+
+        A coroutine function runs in the event loop, a plain one in a thread. It takes the job, and the context if it
+        has a second parameter.
+        """
+        if isinstance(kind, str):
+            return Registration(self._handlers, kind, None)
+        return Registration(self._handlers, kind.name, kind.payload_type)
+
+    def on_completed(self, hook: H) -> H:
+        """`hook(job, value)` after a job completed with the handler's value."""
+        return self._hook("completed", hook)
+
+    def on_failed(self, hook: H) -> H:
+        """`hook(job, error)` after each failed attempt; `job.finished_at` is set if it was the last one."""
+        return self._hook("failed", hook)
+
+    def on_progress(self, hook: H) -> H:
+        """`hook(job, value)` after a handler of this worker reported progress."""
+        return self._hook("progress", hook)
+
+    def on_stalled(self, hook: H) -> H:
+        """`hook(job_id)` for a job that this worker found without a living owner and put back."""
+        return self._hook("stalled", hook)
+
+    def on_drained(self, hook: H) -> H:
+        """`hook()` when the last job ended and none is left to take; delayed ones may be."""
+        return self._hook("drained", hook)
+
+    def on_error(self, hook: H) -> H:
+        """`hook(error)` for what is no job's failure: a lost connection, a lost lock, a broken hook."""
+        return self._hook("error", hook)
+
+    # Life
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def start(self) -> None:
+        """Connect and begin to work. An unreachable Redis is waited for, and told to `on_error`.
+
+        Raises:
+            UnsuitableRedis: this server cannot hold a queue safely.
+            InvalidOption: the worker has no handler, or is closed.
+        """
+        if not self._handlers:
+            raise InvalidOption("the worker has no handler: Worker(name, url, handler) or @worker.handles(kind)")
+        if self._assembly is not None or self._closing:
+            raise InvalidOption("a worker starts once; make a new one")
+        client, blocking = self._connect()
+        try:
+            await self._reach(client)
+        except BaseException:
+            await self._disconnect()
+            raise
+        setting = Setting(terms_of(self.name, self._options), self._clock, self._hooks, self._outage, self.telemetry)
+        self._assembly = Assembly(setting, self._slots, keys=self._keys, client=client, blocking=blocking)
+        self._shutdown = self._assembly.start(self._options, self._handlers, self._rules(), self._crashed)
+        log.info("worker.started", extra=setting.about(concurrency=self.concurrency))
+        setting.emit("worker.started", worker=self._options.name, concurrency=self.concurrency)
+
+    async def run(self) -> None:
+        """Work until SIGTERM or SIGINT, then close; a second signal hands the unfinished jobs back at once.
+
+        Raises:
+            UnsuitableRedis: as `start`.
+        """
+        with stop_signals(self._signalled):
+            starting = asyncio.create_task(self.start())
+            stopped = asyncio.create_task(self._stop.wait())
+            try:
+                await asyncio.wait([starting, stopped], return_when=asyncio.FIRST_COMPLETED)
+                if starting.done():
+                    await starting
+                    await stopped
+            finally:
+                for task in (starting, stopped):
+                    task.cancel()
+                await asyncio.gather(starting, stopped, return_exceptions=True)
+                await self.close()
+
+    async def close(self, grace: timedelta | None = None) -> None:
+        """Fetch nothing more, let handlers finish for `grace` (else the worker's own), hand the other jobs back.
+
+        Closing again while that is under way waits for it; with a `grace` of zero it cuts the deadline short.
+        """
+        if self._closing:
+            if grace is not None and not grace and self._shutdown is not None:
+                self._shutdown.hurry.set()
+            await self._closed.wait()
+            return
+        self._closing = True
+        self._stop.set()
+        try:
+            if self._assembly is not None and self._shutdown is not None:
+                await self._wind_up(self._assembly, self._shutdown, self._options.grace if grace is None else grace)
+        finally:
+            await self._disconnect()
+            self._closed.set()
+        if self._crash is not None:
+            raise self._crash
+
+    def pause(self) -> None:
+        """Take no more jobs for now; what runs goes on. Only this worker pauses: `Queue.pause` is for all."""
+        self._slots.pause()
+
+    def resume(self) -> None:
+        """Take jobs again, beginning with what became due in the meantime."""
+        self._slots.resume()
+
+    async def wait_until_idle(self) -> None:
+        """Return when nothing that could run is waiting or due, and nothing runs.
+
+        Raises:
+            WorkerNotStarted: it does not run.
+        """
+        if self._assembly is None or self._closing:
+            raise WorkerNotStarted
+        self._slots.wake()
+        await self._slots.quiet.wait()
+
+    @property
+    def concurrency(self) -> int:
+        """How many jobs run at once. Lowered, it holds as soon as enough of them ended."""
+        return self._slots.concurrency
+
+    @concurrency.setter
+    def concurrency(self, value: int) -> None:
+        if value < 1:
+            raise InvalidOption(f"concurrency is at least 1, got {value}")
+        self._slots.concurrency = value
+
+    @property
+    def is_paused(self) -> bool:
+        return self._slots.paused
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether Redis answered the last call."""
+        return self._assembly is not None and not self._closing and self._outage.connected
+
+    @property
+    def is_running(self) -> bool:
+        return self._assembly is not None and not self._closing and self._crash is None
+
+    # Inside
+
+    def _hook(self, name: HookName, hook: H) -> H:
+        self._hooks.add(name, hook)
+        return hook
+
+    def _connect(self) -> tuple[Redis, Redis]:
+        suffix = f":w:{self._options.name}" if self._options.name else ""
+        name = client_name(self._keys.prefix, self.name, suffix)  # Node's getWorkers finds workers by it
+        block = self._options.drain_delay
+        if isinstance(self._connection, Redis):
+            client, blocking = self._connection, blocking_twin(self._connection, block, client_name=name)
+            self._clients = [blocking]
+        else:
+            client, blocking = connect(self._connection), connect(self._connection, block=block, client_name=name)
+            self._clients = [client, blocking]
+        return client, blocking
+
+    async def _reach(self, client: Redis) -> None:
+        while True:
+            try:
+                await check_server(client)
+            except ConnectionLost as error:
+                await self._outage.pause(error)
+            else:
+                self._outage.answered()
+                return
+
+    async def _wind_up(self, assembly: Assembly, shutdown: Shutdown, grace: timedelta) -> None:
+        await assembly.stop_listening()
+        left = await shutdown.drain(grace)
+        await assembly.stop()
+        await self._hooks.settle(LAST_HOOKS)
+        log.info("worker.closed", extra={"queue": self.name, "handed_back": left.handed_back})
+        self.telemetry.emit(
+            "worker.closed",
+            queue=self.name,
+            worker=self._options.name,
+            handed_back=left.handed_back,
+            abandoned=left.abandoned,
+        )
+
+    async def _disconnect(self) -> None:
+        for client in self._clients:
+            await client.aclose()
+        self._clients = []
+
+    def _rules(self) -> Rules:
+        options = self._options
+        keep_completed, keep_failed = keep_rule(options.keep_completed), keep_rule(options.keep_failed)
+        return Rules(random.random, keep_completed, keep_failed, self._strategies)
+
+    def _signalled(self) -> None:
+        if self._stop.is_set() and self._shutdown is not None:
+            self._shutdown.hurry.set()
+        self._stop.set()
+
+    def _crashed(self, error: BaseException) -> None:
+        self._crash = error
+        self._hooks.call("error", error)
+        self._stop.set()
