@@ -1,1 +1,67 @@
 """A typed asyncio job queue on Redis or Valkey that speaks BullMQ's wire format."""
+
+from carequeue.errors import (
+    CarequeueError,
+    ConnectionLost,
+    Instruction,
+    InvalidOption,
+    JobError,
+    JobLocked,
+    JobNotFound,
+    LockLost,
+    ParentNotFound,
+    PayloadError,
+    QueueNotPaused,
+    RetryAt,
+    SchedulerBusy,
+    SchedulerOwnsJob,
+    Skip,
+    Unrecoverable,
+    UnsuitableRedis,
+    WorkerNotStarted,
+    WrongState,
+)
+from carequeue.inspect import Counts, Inspector, WorkerInfo
+from carequeue.job import Job, JobState
+from carequeue.kind import JobKind, NewJob
+from carequeue.options import Backoff, JobOptions, KeepJobs, ParentRef, WorkerOptions
+from carequeue.queue import Queue
+from carequeue.repeat import Repeat
+from carequeue.scheduler import Scheduler
+
+__all__ = [
+    "Backoff",
+    "CarequeueError",
+    "ConnectionLost",
+    "Counts",
+    "Inspector",
+    "Instruction",
+    "InvalidOption",
+    "Job",
+    "JobError",
+    "JobKind",
+    "JobLocked",
+    "JobNotFound",
+    "JobOptions",
+    "JobState",
+    "KeepJobs",
+    "LockLost",
+    "NewJob",
+    "ParentNotFound",
+    "ParentRef",
+    "PayloadError",
+    "Queue",
+    "QueueNotPaused",
+    "Repeat",
+    "RetryAt",
+    "Scheduler",
+    "SchedulerBusy",
+    "SchedulerOwnsJob",
+    "Skip",
+    "Unrecoverable",
+    "UnsuitableRedis",
+    "WorkerInfo",
+    "WorkerNotStarted",
+    "WorkerOptions",
+    "WrongState",
+]

@@ -3,45 +3,59 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, Unpack
 
-from carequeue.options import JobOptions
+from carequeue.errors import InvalidOption
+from carequeue.options import UNSAID, JobOptions, JobWords
 
 P = TypeVar("P")
 
 
-@dataclass(frozen=True, slots=True, init=False)
+@dataclass(frozen=True, init=False)  # no slots: `JobKind[X](…)` would fail, since frozen slots refuse __orig_class__
 class JobKind(Generic[P]):
     """A job's name, the type of its data and its default options.
 
         REMIND = JobKind("remind", Remind, attempts=5)
 
-    `payload_type` is a dataclass, a pydantic model, `dict`, or any JSON type.
+    `payload_type` is a dataclass, a pydantic model, `dict`, or any JSON type. Two kinds are equal if all of it is.
     """
 
     name: str
     payload_type: type[P]
-    options: JobOptions = field(default_factory=JobOptions)
+    options: JobOptions = field(default=UNSAID)
 
-    def __init__(self, name: str, payload_type: type[P], /, **options: Any) -> None:
+    def __init__(self, name: str, payload_type: type[P], /, **options: Unpack[JobWords]) -> None:
+        check_name(name)
         object.__setattr__(self, "name", name)
         object.__setattr__(self, "payload_type", payload_type)
         object.__setattr__(self, "options", JobOptions(**options))
 
-    def job(self, data: P, **options: Any) -> NewJob[P]:
+    def job(self, data: P, **options: Unpack[JobWords]) -> NewJob[P]:
         """A job of this kind, ready for `Queue.add_bulk`."""
-        return NewJob(self.name, data, JobOptions(**options).over(self.options), self.payload_type)
+        said = JobOptions(**options).over(self.options) if options else self.options
+        return NewJob(self.name, data, said, self.payload_type)
 
-    def with_id(self, job_id: str, data: P, **options: Any) -> NewJob[P]:
+    def with_id(self, job_id: str, data: P, /, **options: Unpack[JobWords]) -> NewJob[P]:
         """The same with an id of your own."""
-        return self.job(data, job_id=job_id, **options)
+        options["job_id"] = job_id
+        return self.job(data, **options)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class NewJob(Generic[P]):
-    """A job that is not in the queue yet."""
+    """A job that is not in the queue yet. Without a payload type its data is anything that JSON can carry."""
 
     name: str
     data: P
-    options: JobOptions = field(default_factory=JobOptions)
+    options: JobOptions = UNSAID
     payload_type: type[P] | None = None
+
+
+def check_name(name: Any) -> None:
+    """Refuse what cannot be a job's name.
+
+    Raises:
+        InvalidOption: it is empty, or no printable text.
+    """
+    if not isinstance(name, str) or not name or not name.isprintable():
+        raise InvalidOption(f"a job's name is printable text and not empty, got {name!r}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypedDict
 
 from carequeue.errors import InvalidOption
 
@@ -13,6 +13,13 @@ MAX_PRIORITY = 2**21 - 1
 MAX_JITTER = 1.0
 MAX_DELAY = timedelta(days=365 * 100)
 INTEGER_LIKE = re.compile(r"-?\d+")
+KEY_NAMES = frozenset(
+    {
+        *("wait", "active", "prioritized", "delayed", "completed", "failed", "waiting-children", "paused", "marker"),
+        *("stalled", "stalled-check", "limiter", "meta", "events", "id", "pc", "priority", "repeat", "metrics"),
+    }
+)
+"""What follows `prefix:queue:` in the keys of a queue itself."""
 ZERO = timedelta(0)
 
 
@@ -78,6 +85,25 @@ class ParentRef:
     queue_key: str
 
 
+class JobWords(TypedDict, total=False):
+    """The keyword arguments of `Queue.add`, `JobKind` and their like: the fields of JobOptions."""
+
+    job_id: str | None
+    delay: timedelta | None
+    run_at: datetime | None
+    priority: int | None
+    lifo: bool | None
+    attempts: int | None
+    backoff: Backoff | None
+    keep_completed: Keep | None
+    keep_failed: Keep | None
+    keep_logs: int | None
+    stack_trace_limit: int | None
+    size_limit: int | None
+    timestamp: datetime | None
+    parent: ParentRef | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobOptions:
     """Options of one job. None means "not said": a JobKind's or a queue's default holds, else BullMQ's."""
@@ -117,10 +143,12 @@ class JobOptions:
 
     def over(self, defaults: JobOptions) -> JobOptions:
         """These options, with what they leave unsaid taken from `defaults`."""
+        if defaults == UNSAID:
+            return self
         said: dict[str, Any] = {}
-        for field in fields(self):
-            own = getattr(self, field.name)
-            said[field.name] = getattr(defaults, field.name) if own is None else own
+        for name in _NAMES:
+            own = getattr(self, name)
+            said[name] = getattr(defaults, name) if own is None else own
         if self.delay is not None:
             said["run_at"] = None
         elif self.run_at is not None:
@@ -128,11 +156,16 @@ class JobOptions:
         return JobOptions(**said)
 
 
+UNSAID = JobOptions()
+_NAMES = tuple(field.name for field in fields(JobOptions))
+
+
 def check_job_id(job_id: str) -> None:
     """Refuse what BullMQ refuses as a custom id.
 
     Raises:
-        InvalidOption: empty, integer-like, "0", starting with "0:", or with a colon other than in three segments.
+        InvalidOption: empty, integer-like, "0", starting with "0:", with a colon other than in three segments, or the
+            name of one of the queue's own keys.
     """
     if not job_id:
         raise InvalidOption("a job id is not empty")
@@ -140,6 +173,10 @@ def check_job_id(job_id: str) -> None:
         raise InvalidOption(f"a job id is not an integer (the queue counts its own), got {job_id!r}")
     if job_id.startswith("0:"):
         raise InvalidOption(f"a job id does not start with '0:' (old markers do), got {job_id!r}")
+    if job_id in KEY_NAMES:
+        raise InvalidOption(f"a job id is not the name of a key of the queue itself, got {job_id!r}")
+    if not job_id.isprintable():
+        raise InvalidOption(f"a job id is printable text, got {job_id!r}")
     if ":" in job_id and job_id.count(":") != 2:
         raise InvalidOption(f"a job id has no ':' (it separates Redis keys), got {job_id!r}")
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from carequeue.errors import InvalidOption
 from carequeue.store.connection import redis_errors
-from carequeue.store.script import run_script
+from carequeue.store.script import Argument, Scripts
 from carequeue.store.step import MAX_STEP, FetchedJob, Finish, Step, StepReply
 from carequeue.wire.codec import JobRecord
 from carequeue.wire.codes import error_of
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from redis.asyncio import Redis
 
-    from carequeue.store.script import Argument
     from carequeue.wire.keys import QueueKeys
 
 __all__ = ["Commands", "FetchedJob", "Finish", "JobRecord", "MarkerQueue", "Step", "StepReply"]
@@ -34,13 +33,18 @@ FETCHED_FIELDS = (
 """What `startJob` answers, in its order."""
 
 
-class Commands:
-    """The scripts of one queue. Every method raises ConnectionLost if no reply came: the script may have run then."""
+class Commands(Scripts):
+    """What producers and workers do. Every method raises ConnectionLost if no reply came: the script may have run."""
 
     def __init__(self, client: Redis, keys: QueueKeys, *, max_events: int = DEFAULT_MAX_EVENTS) -> None:
-        self.client = client
-        self.keys = keys
+        super().__init__(client, keys)
         self._max_events = max_events
+
+    async def announce(self) -> None:
+        """Write what others look for in `meta`, unless it is there. Safe to repeat."""
+        with redis_errors(self.client):
+            await self._execute("HSETNX", self.keys.meta, "opts.maxLenEvents", self._max_events)
+            await self._execute("HSETNX", self.keys.meta, "version", VERSION)
 
     async def add(self, jobs: Sequence[JobRecord], now: int) -> list[str]:
         """Add jobs and return their ids; up to a thousand in one call.
@@ -63,7 +67,7 @@ class Commands:
                 job.id, job.name, job.data, job.opts, job.timestamp, job.delay, job.priority, "1" if job.lifo else "",
                 job.parent_key, job.parent,
             )  # fmt: skip
-        reply = await self._run("add", arguments)
+        reply = await self._run("add", *arguments)
         if reply and isinstance(reply[0], int):
             code, place = cast("tuple[int, int]", reply)
             raise error_of(code, jobs[place - 1].id or jobs[place - 1].name)
@@ -86,7 +90,7 @@ class Commands:
                 end.job_id, end.token, end.verdict, end.value, end.stacktrace, end.due_ms, end.keep.text, end.attempts,
                 "1" if end.counts and end.verdict != "wait" else "",
             )  # fmt: skip
-        codes, jobs, due, limited_for, drained = await self._run("step", arguments)
+        codes, jobs, due, limited_for, drained = await self._run("step", *arguments)
         return StepReply(codes, list(_fetched(jobs, step)), due or None, limited_for, drained == 1)
 
     async def extend_locks(self, locks: Sequence[tuple[str, str]], duration_ms: int) -> list[str]:
@@ -94,11 +98,11 @@ class Commands:
         arguments: list[Argument] = [duration_ms]
         for lock in locks:
             arguments += lock
-        return cast("list[str]", await self._run("extendLocks", arguments))
+        return cast("list[str]", await self._run("extendLocks", *arguments))
 
     async def check_stalled(self, *, max_stalled: int, interval_ms: int, now: int) -> list[str]:
         """Put jobs of workers that went away back and return their ids. One caller an interval does it."""
-        return cast("list[str]", await self._run("checkStalled", [now, interval_ms, max_stalled]))
+        return cast("list[str]", await self._run("checkStalled", now, interval_ms, max_stalled))
 
     async def update_progress(self, job_id: str, progress: str) -> None:
         """Store the progress (JSON) of a job. Safe to repeat.
@@ -106,7 +110,7 @@ class Commands:
         Raises:
             JobNotFound: no such job.
         """
-        _check(await self._run("updateProgress", [job_id, progress]), job_id)
+        await self._on_job("updateProgress", job_id, job_id, progress)
 
     async def add_log(self, job_id: str, row: str, keep: int = 0) -> int:
         """Add a row to the job's log, keep the newest `keep` (0: all), and return how many there are.
@@ -114,10 +118,7 @@ class Commands:
         Raises:
             JobNotFound: no such job.
         """
-        return _check(await self._run("addLog", [job_id, row, keep]), job_id)
-
-    async def _run(self, name: str, arguments: Sequence[Argument]) -> Any:
-        return await run_script(self.client, name, self.keys.base, arguments)
+        return await self._on_job("addLog", job_id, job_id, row, keep)
 
 
 class MarkerQueue:
@@ -136,12 +137,6 @@ class MarkerQueue:
         with redis_errors(self._client):
             reply = await cast("Any", self._client).execute_command("BZPOPMIN", self._key, block)
         return int(float(reply[2])) if reply else None
-
-
-def _check(reply: int, job_id: str) -> int:
-    if reply < 0:
-        raise error_of(reply, job_id)
-    return reply
 
 
 def _fetched(jobs: Sequence[Any], step: Step) -> Iterator[FetchedJob]:

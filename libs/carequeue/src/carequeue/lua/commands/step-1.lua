@@ -96,7 +96,7 @@ local function finishAll()
   return codes, #batch.ids, batch.ended
 end
 
--- After the last job: 1 and an event if the queue ran dry.
+-- After the last job: 1 and an event if the queue ran dry. Jobs that are due later keep it from that.
 local function checkDry()
   if redis.call('LLEN', keys.wait) + redis.call('ZCARD', keys.prioritized) + redis.call('LLEN', keys.active) > 0 then
     return 0
@@ -127,7 +127,7 @@ end
 if fetch == 0 then
   wakeOthers()
 end
-if ended > 0 and #jobs == 0 then
+if ended > 0 and #jobs == 0 and due == 0 then
   drained = checkDry()
 end
 if freed > 0 or #jobs > 0 then

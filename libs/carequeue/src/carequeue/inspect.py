@@ -1,0 +1,251 @@
+"""Inspector: all that one can see of a queue without changing it. `Queue` is one; dashboards may use it alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, overload
+
+from carequeue.errors import InvalidOption
+from carequeue.job import Job, JobState
+from carequeue.scheduler import Scheduler, find, listing
+from carequeue.store.connection import check_client, check_server, client_name, connect
+from carequeue.store.reading import Reading
+from carequeue.store.scheduling import Scheduling
+from carequeue.wire.codec import Codec
+from carequeue.wire.keys import QueueKeys
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable, Sequence
+
+    from redis.asyncio import Redis
+
+    from carequeue.kind import JobKind
+    from carequeue.store.administration import WireState
+
+P = TypeVar("P")
+
+PAGE = 1000
+"""Jobs that one call reads at the most."""
+
+State = JobState | Literal["waiting", "prioritized", "delayed", "active", "completed", "failed", "waiting-children"]
+
+WIRE_STATES: dict[JobState, tuple[WireState, ...]] = {
+    # BullMQ up to 5 parked the jobs of a paused queue in `paused`; they wait like the others
+    JobState.WAITING: ("wait", "paused"),
+    JobState.PRIORITIZED: ("prioritized",),
+    JobState.DELAYED: ("delayed",),
+    JobState.ACTIVE: ("active",),
+    JobState.COMPLETED: ("completed",),
+    JobState.FAILED: ("failed",),
+    JobState.WAITING_CHILDREN: ("waiting-children",),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many jobs are in each state. In a paused queue jobs wait as usual, but nobody takes them."""
+
+    waiting: int
+    prioritized: int
+    delayed: int
+    active: int
+    completed: int
+    failed: int
+    waiting_children: int
+    paused: bool
+
+    @property
+    def pending(self) -> int:
+        """What is still to be run, later or now, without what is active."""
+        return self.waiting + self.prioritized + self.delayed + self.waiting_children
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerInfo:
+    """A worker that is connected, ours or another client's."""
+
+    name: str | None
+    address: str
+    connected_seconds: int
+    idle_seconds: int
+
+
+class Inspector:
+    """A queue to look at: `async with Inspector("reminders", "redis://localhost") as queue`.
+
+    `connection` is a URL, or a ready client (`decode_responses=True`, no retries of its own) that stays yours to close.
+    Every method raises ConnectionLost if Redis does not answer; all of them may be repeated.
+    """
+
+    def __init__(self, name: str, connection: str | Redis = "redis://localhost:6379", *, prefix: str = "bull") -> None:
+        self.keys = QueueKeys(prefix, name)
+        self._given = connection
+        self._client: Redis | None = None
+
+    @property
+    def name(self) -> str:
+        return self.keys.queue
+
+    @property
+    def client(self) -> Redis:
+        """The client that is used.
+
+        Raises:
+            InvalidOption: the connection is a URL and none of Redis, or a client that repeats commands by itself.
+        """
+        if self._client is None:
+            if isinstance(self._given, str):
+                self._client = connect(self._given)
+            else:
+                check_client(self._given)
+                self._client = self._given
+        return self._client
+
+    async def open(self) -> Self:
+        """Check the server. Not calling it is allowed: the first command connects.
+
+        Raises:
+            ConnectionLost: nobody answers at this address.
+            UnsuitableRedis: older than 6.2, or it evicts keys.
+        """
+        await check_server(self.client)
+        return self
+
+    async def close(self) -> None:
+        """Close the client, if it was made here. It can be used again afterwards."""
+        client, self._client = self._client, None
+        if client is not None and isinstance(self._given, str):
+            await client.aclose()
+
+    async def __aenter__(self) -> Self:
+        try:
+            return await self.open()
+        except BaseException:
+            await self.close()
+            raise
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    # Jobs
+
+    @overload
+    async def get(self, job_id: str) -> Job[Any] | None: ...
+    @overload
+    async def get(self, job_id: str, kind: JobKind[P]) -> Job[P] | None: ...
+    async def get(self, job_id: str, kind: JobKind[Any] | None = None) -> Job[Any] | None:
+        """The job with this id, its data typed by `kind` if given; None if there is none."""
+        fields = await self._reading.job(job_id)
+        if fields is None:
+            return None
+        return Codec(self.name, kind.payload_type if kind else None).job(job_id, fields)
+
+    async def exists(self, job_ids: Iterable[str]) -> set[str]:
+        """Which of these ids are jobs of the queue, whatever their state. One round trip."""
+        asked = list(job_ids)
+        return set(await self._reading.existing(asked)) if asked else set()
+
+    async def state(self, job_id: str) -> JobState | None:
+        """Where the job is; None if it is nowhere."""
+        found = await self._reading.state(job_id)
+        return None if found is None else JobState(found)
+
+    async def counts(self) -> Counts:
+        *counts, paused = await self._reading.counts()
+        return Counts(*counts, paused=paused == 1)
+
+    async def jobs(
+        self, states: State | Iterable[State], *, start: int = 0, end: int = -1, ascending: bool = False
+    ) -> list[Job[Any]]:
+        """The jobs on the places `start` to `end` (included; -1: the last), the newest first unless `ascending`.
+
+        Several states are read one after the other, as if they were one list. `ascending` is by time for finished jobs,
+        by when they are due for delayed ones, and else the order in which workers take them.
+        """
+        wire = _wire_states(states)
+        if start < 0 or end < -1:
+            raise InvalidOption(f"places count from 0, and only an end of -1 means the last, got {start} to {end}")
+        found: list[Job[Any]] = []
+        while end == -1 or start <= end:
+            wanted = PAGE if end == -1 else min(PAGE, end - start + 1)
+            places, page = await self._reading.page(wire, start, wanted, ascending=ascending)
+            found += [self._job(job_id, fields) for job_id, fields in page]
+            start += wanted
+            if places <= wanted:
+                break
+        return found
+
+    async def iterate(self, states: State | Iterable[State], page: int = 100) -> AsyncIterator[Job[Any]]:
+        """Every job of a state (or several), the oldest first, read page by page.
+
+        Jobs that come or go meanwhile may shift the places of others: none is seen twice, but one may be missed.
+        """
+        wire = _wire_states(states)
+        start = 0
+        seen: set[str] = set()
+        while True:
+            places, jobs = await self._reading.page(wire, start, page, ascending=True)
+            for job_id, fields in jobs:
+                if job_id not in seen:
+                    seen.add(job_id)
+                    yield self._job(job_id, fields)
+            start += page
+            if places <= page:
+                return
+
+    async def logs(self, job_id: str, *, start: int = 0, end: int = -1) -> list[str]:
+        """The rows of a job's log from `start` to `end` (included), the oldest first."""
+        return await self._reading.logs(job_id, start, end)
+
+    # The queue
+
+    async def is_paused(self) -> bool:
+        return await self._reading.is_paused()
+
+    async def workers(self) -> list[WorkerInfo]:
+        """The workers of this queue that are connected, of whatever language. Some hosts do not tell: then none."""
+        plain = client_name(self.keys.prefix, self.name)
+        found: list[WorkerInfo] = []
+        for entry in await self._reading.clients():
+            connection = entry.get("name", "")
+            if connection == plain or connection.startswith(f"{plain}:w:"):
+                found.append(
+                    WorkerInfo(
+                        name=connection.removeprefix(f"{plain}:w:") if connection != plain else None,
+                        address=entry.get("addr", ""),
+                        connected_seconds=int(entry.get("age", "0")),
+                        idle_seconds=int(entry.get("idle", "0")),
+                    )
+                )
+        return found
+
+    # Schedulers
+
+    async def schedulers(self, *, start: int = 0, end: int = -1) -> list[Scheduler]:
+        """The schedulers that have a run to come, those due first first."""
+        return await listing(self._scheduling, start, end)
+
+    async def get_scheduler(self, scheduler_id: str) -> Scheduler | None:
+        """The scheduler with this id; None if there is none or it has ended."""
+        return await find(self._scheduling, scheduler_id)
+
+    @property
+    def _reading(self) -> Reading:
+        return Reading(self.client, self.keys)
+
+    @property
+    def _scheduling(self) -> Scheduling:
+        return Scheduling(self.client, self.keys)
+
+    def _job(self, job_id: str, fields: dict[str, str]) -> Job[Any]:
+        codec: Codec[Any] = Codec(self.name)
+        return codec.job(job_id, fields)
+
+
+def _wire_states(states: State | Iterable[State]) -> Sequence[WireState]:
+    asked = [states] if isinstance(states, str) else list(states)
+    try:
+        return [wire for state in asked for wire in WIRE_STATES[JobState(state)]]
+    except ValueError as error:
+        known = ", ".join(JobState)
+        raise InvalidOption(f"there is no such state: {error}; the states are {known}") from error

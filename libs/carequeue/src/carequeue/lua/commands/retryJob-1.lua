@@ -1,0 +1,42 @@
+--[[
+  Runs a completed or failed job again.
+
+  KEYS[1]  base key of the queue
+
+  ARGV[1]  job id
+  ARGV[2]  1: forget the attempts made and started
+
+  Output: 0, or -1 no such job, -3 neither completed nor failed
+  Events: waiting
+]]
+--- @include "queueKeys"
+--- @include "queueMeta"
+--- @include "expectChild"
+--- @include "requeue"
+--- @include "trimEvents"
+--- @include "wakeWorker"
+
+local keys = queueKeys(KEYS[1])
+local id = ARGV[1]
+local jobKey = keys.base .. ':' .. id
+if redis.call('EXISTS', jobKey) == 0 then
+  return -1
+end
+local state, erased
+if redis.call('ZREM', keys.failed, id) == 1 then
+  state, erased = 'failed', 'failedReason'
+elseif redis.call('ZREM', keys.completed, id) == 1 then
+  state, erased = 'completed', 'returnvalue'
+else
+  return -3
+end
+if ARGV[2] == '1' then
+  redis.call('HDEL', jobKey, 'atm', 'ats')
+end
+local opts = cjson.decode(redis.call('HGET', jobKey, 'opts') or '{}')
+expectChild(keys, id)
+requeue(keys, id, state, erased, opts.lifo == true)
+local meta = queueMeta(keys)
+wakeWorker(keys, meta)
+trimEvents(keys, meta)
+return 0

@@ -1,0 +1,23 @@
+--- @include "queueKeys"
+--- @include "splitJobKey"
+--- @include "childKeysOf"
+--- @include "discardJob"
+--- @include "pullJob"
+
+-- Removes a job from wherever it is, its descendants first if `deep`, and says so.
+local function removeJob(keys, id, now, deep)
+  local jobKey = keys.base .. ':' .. id
+  if deep then
+    for _, childKey in ipairs(childKeysOf(jobKey)) do
+      local childBase, childId = splitJobKey(childKey)
+      removeJob(queueKeys(childBase), childId, now, true)
+    end
+  end
+  local state = pullJob(keys, id)
+  if redis.call('EXISTS', jobKey) == 0 then
+    return
+  end
+  discardJob(keys, id, now)
+  redis.call('SREM', keys.stalled, id)
+  redis.call('XADD', keys.events, '*', 'event', 'removed', 'jobId', id, 'prev', state or 'unknown')
+end

@@ -1,0 +1,320 @@
+"""Queue: adds jobs, changes them, and looks at them (what it shows is in `inspect.py`)."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack, overload
+
+from carequeue import scheduler
+from carequeue.errors import InvalidOption, JobNotFound
+from carequeue.inspect import WIRE_STATES, Inspector, State
+from carequeue.job import Job, JobState
+from carequeue.kind import JobKind, NewJob, check_name
+from carequeue.options import MAX_PRIORITY, UNSAID, ZERO, JobOptions, JobWords
+from carequeue.store.administration import AT_ONCE, Administration
+from carequeue.store.commands import DEFAULT_MAX_EVENTS, Commands
+from carequeue.wire.codec import Codec, encode_data, encode_job, encode_options
+from carequeue.wire.json_text import stringify
+from carequeue.wire.schedule import Template, run_id
+from carequeue.wire.times import from_ms, span_ms, to_ms
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime, timedelta
+
+    from redis.asyncio import Redis
+
+    from carequeue.repeat import Repeat
+
+P = TypeVar("P")
+
+
+class Queue(Inspector):
+    """A queue by its name: `async with Queue("reminders", "redis://localhost") as queue`.
+
+    `connection` is a URL, or a ready client, which stays yours to close. `default_options` hold for jobs that do not
+    say otherwise. Every method raises ConnectionLost if Redis does not answer, and nothing is ever sent twice: the
+    command may have run then. Repeating it is harmless unless a method says otherwise.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        connection: str | Redis = "redis://localhost:6379",
+        *,
+        prefix: str = "bull",
+        default_options: JobOptions | None = None,
+        max_events: int = DEFAULT_MAX_EVENTS,
+    ) -> None:
+        super().__init__(name, connection, prefix=prefix)
+        self._defaults = default_options or UNSAID
+        self._max_events = max_events
+
+    async def open(self) -> Self:
+        """Check the server and make the queue known to others that look for it.
+
+        Raises:
+            ConnectionLost: nobody answers at this address.
+            UnsuitableRedis: older than 6.2, or it evicts keys.
+        """
+        await super().open()
+        await self._commands.announce()
+        return self
+
+    # Adding
+
+    @overload
+    async def add(self, kind: JobKind[P], data: P, **options: Unpack[JobWords]) -> Job[P]: ...
+    @overload
+    async def add(self, kind: str, data: Any = None, **options: Unpack[JobWords]) -> Job[Any]: ...
+    async def add(self, kind: JobKind[Any] | str, data: Any = None, **options: Unpack[JobWords]) -> Job[Any]:
+        """Add a job; its options win over the kind's, those over the queue's.
+
+        A `job_id` that exists already, finished jobs that are kept included, adds nothing and is no error: so with a
+        `job_id` adding may be repeated after ConnectionLost. Without one a repetition may add the job twice.
+
+        Raises:
+            PayloadError: the data does not fit the kind, cannot be JSON, or is larger than `size_limit`.
+            InvalidOption: an option cannot be used.
+            ParentNotFound: the parent does not exist.
+            WrongState: the job exists and belongs to another living parent.
+        """
+        [job] = await self.add_bulk([_new_job(kind, data, options)])
+        return job
+
+    async def add_bulk(self, jobs: Iterable[NewJob[P]]) -> list[Job[P]]:
+        """Add jobs in one round trip (one for each thousand) and return them in their order. Raises as `add`.
+
+        A thousand are added together or, if a parent is missing, not at all. Repeating is harmless only if every job
+        has an id.
+        """
+        now = self._now()
+        records = [(job, encode_job(job, self._defaults, from_ms(now))) for job in jobs]
+        if not records:
+            return []
+        ids = await self._commands.add([record for _, record in records], now)
+        return [
+            Codec(self.name, job.payload_type).job(job_id, record.fields)
+            for job_id, (job, record) in zip(ids, records, strict=True)
+        ]
+
+    # One job
+
+    async def remove(self, job_id: str, *, children: bool = True) -> bool:
+        """Remove a job, by default with its children; False if there is none.
+
+        Raises:
+            JobLocked: a worker holds it, or a child.
+            SchedulerOwnsJob: it is the next run of a scheduler: `unschedule` that.
+        """
+        try:
+            await self._administration.remove(job_id, self._now(), children=children)
+        except JobNotFound:
+            return False
+        return True
+
+    async def retry(self, job_id: str, *, reset_attempts: bool = False) -> None:
+        """Run a failed or completed job again; with `reset_attempts` it has all its attempts once more.
+
+        Raises:
+            JobNotFound: there is no such job.
+            WrongState: it has not finished. After a repetition this may mean that the first call did it.
+        """
+        await self._administration.retry(job_id, reset_attempts=reset_attempts)
+
+    async def promote(self, job_id: str) -> None:
+        """Let a delayed job run now.
+
+        Raises:
+            JobNotFound: there is no such job.
+            WrongState: it is not delayed. After a repetition this may mean that the first call did it.
+        """
+        await self._administration.promote(job_id)
+
+    async def change_priority(self, job_id: str, priority: int, *, lifo: bool = False) -> None:
+        """Give a job another priority, with `lifo` before all others of that priority.
+
+        Raises:
+            InvalidOption: no such priority.
+            JobNotFound: there is no such job.
+        """
+        if not 0 <= priority <= MAX_PRIORITY:
+            raise InvalidOption(f"a priority is between 0 (first) and {MAX_PRIORITY}, got {priority}")
+        await self._administration.change_priority(job_id, priority, at_front=lifo)
+
+    async def change_delay(self, job_id: str, delay: timedelta) -> None:
+        """Let a delayed job run `delay` from now.
+
+        Raises:
+            InvalidOption: a negative delay.
+            JobNotFound: there is no such job.
+            WrongState: it is not delayed (any more).
+        """
+        if delay < ZERO:
+            raise InvalidOption(f"a delay is 0 or more, got {delay}")
+        await self._administration.change_delay(job_id, self._now(), span_ms(delay))
+
+    async def update_data(self, job_id: str, data: Any, kind: JobKind[Any] | None = None) -> None:
+        """Replace the data of a job; an attempt that runs keeps what it started with.
+
+        Raises:
+            PayloadError: the data does not fit the kind or cannot be JSON.
+            JobNotFound: there is no such job.
+        """
+        await self._administration.update_data(job_id, encode_data(kind.payload_type if kind else None, data))
+
+    async def update_progress(self, job_id: str, progress: Any) -> None:
+        """Note how far a job is; events tell it.
+
+        Raises:
+            PayloadError: JSON cannot carry the value.
+            JobNotFound: there is no such job.
+        """
+        await self._commands.update_progress(job_id, stringify(progress, "progress"))
+
+    async def log(self, job_id: str, row: str, *, keep: int = 0) -> int:
+        """Add a row to the job's log, keep the newest `keep` (0: all), and return how many there are.
+
+        A repetition after ConnectionLost may add the row twice.
+
+        Raises:
+            JobNotFound: there is no such job.
+        """
+        return await self._commands.add_log(job_id, row, keep)
+
+    # All jobs
+
+    async def pause(self) -> None:
+        """Let no worker anywhere take a job; what is active goes on."""
+        await self._administration.pause()
+
+    async def resume(self) -> None:
+        """Let workers take jobs again."""
+        await self._administration.resume()
+
+    async def retry_all(
+        self,
+        state: Literal["failed", "completed"] = "failed",
+        *,
+        until: datetime | None = None,
+        limit: int | None = None,
+    ) -> int:
+        """Run finished jobs again, the oldest first, each in its class of priority; returns how many.
+
+        `until` leaves out those that finished later, `limit` bounds the number.
+        """
+        before = to_ms(until) if until is not None else self._now()
+        put_back = 0
+        while limit is None or put_back < limit:
+            wanted = AT_ONCE if limit is None else min(AT_ONCE, limit - put_back)
+            moved = await self._administration.retry_all(state, before, wanted)
+            put_back += moved
+            if moved < wanted:
+                break
+        return put_back
+
+    async def promote_all(self) -> int:
+        """Let every job that is delayed now run at once, in its class of priority; returns how many."""
+        left = (await self.counts()).delayed
+        promoted = 0
+        while left > promoted:
+            moved = await self._administration.promote_all(min(AT_ONCE, left - promoted))
+            promoted += moved
+            if moved == 0:
+                break
+        return promoted
+
+    async def drain(self, *, delayed: bool = False) -> None:
+        """Remove every job that waits, with `delayed` the delayed ones too. Next runs of schedulers stay."""
+        await self._administration.drain(self._now(), delayed=delayed)
+
+    async def clean(self, grace: timedelta, limit: int = 0, state: State = JobState.COMPLETED) -> list[str]:
+        """Remove jobs of a state that are older than `grace`, at most `limit` (0: all), and return their ids.
+
+        Finished jobs count from when they finished, others from when they were added. What a worker holds stays.
+        """
+        now = self._now()
+        removed: list[str] = []
+        for wire in WIRE_STATES[JobState(state)]:
+            while limit == 0 or len(removed) < limit:
+                wanted = AT_ONCE if limit == 0 else min(AT_ONCE, limit - len(removed))
+                gone = await self._administration.clean(now, wire, now - span_ms(grace), wanted)
+                removed += gone
+                if len(gone) < wanted:
+                    break
+        return removed
+
+    async def obliterate(self, *, force: bool = False) -> None:
+        """Delete the queue with all its jobs. It must be paused; `force` takes jobs from under their workers too.
+
+        Raises:
+            QueueNotPaused: it is not paused, or jobs are active and `force` is not said.
+        """
+        while await self._administration.obliterate(self._now(), force=force):
+            pass
+
+    # Schedulers
+
+    @overload
+    async def schedule(
+        self, scheduler_id: str, repeat: Repeat, kind: JobKind[P], data: P, **options: Unpack[JobWords]
+    ) -> Job[P]: ...
+    @overload
+    async def schedule(
+        self, scheduler_id: str, repeat: Repeat, kind: str, data: Any = None, **options: Unpack[JobWords]
+    ) -> Job[Any]: ...
+    async def schedule(
+        self,
+        scheduler_id: str,
+        repeat: Repeat,
+        kind: JobKind[Any] | str,
+        data: Any = None,
+        **options: Unpack[JobWords],
+    ) -> Job[Any]:
+        """Create a scheduler, or change the one with this id; returns its next run.
+
+        Call it as often as you like: with the same times nothing moves, not even a run that is late. Each run is added
+        when the one before starts, with these options. When its limit or end is reached a scheduler is gone from the
+        listing, and scheduling it again starts anew.
+
+        Raises:
+            PayloadError, InvalidOption: as `add`; or the scheduler would never run.
+            SchedulerBusy: other programs keep changing it, or the slots of its next runs are taken.
+        """
+        if not scheduler_id or not scheduler_id.isprintable():
+            raise InvalidOption(f"a scheduler's id is printable text and not empty, got {scheduler_id!r}")
+        new = _new_job(kind, data, options)
+        said = new.options.over(self._defaults)
+        if any(each is not None for each in (said.job_id, said.delay, said.run_at, said.timestamp, said.parent)):
+            raise InvalidOption("the runs of a scheduler have ids and times of their own, and no parent")
+        now = self._now()
+        record = encode_job(new, self._defaults, from_ms(now))
+        opts = {word: value for word, value in encode_options(said).items() if (word, value) != ("attempts", 0)}
+        run = await scheduler.upsert(self._scheduling, scheduler_id, repeat, Template(new.name, record.data, opts), now)
+        stored = {
+            "name": run.name, "data": run.data, "opts": run.opts, "timestamp": str(run.timestamp),
+            "delay": str(run.delay), "priority": str(run.priority), "rjk": scheduler_id,
+        }  # fmt: skip
+        return Codec(self.name, new.payload_type).job(run_id(scheduler_id, run.due), stored)
+
+    async def unschedule(self, scheduler_id: str) -> bool:
+        """Remove a scheduler and the run that it waits for; False if there is none. A run that has started goes on."""
+        return await self._scheduling.remove(scheduler_id, self._now())
+
+    @property
+    def _commands(self) -> Commands:
+        return Commands(self.client, self.keys, max_events=self._max_events)
+
+    @property
+    def _administration(self) -> Administration:
+        return Administration(self.client, self.keys)
+
+    def _now(self) -> int:
+        return time.time_ns() // 1_000_000
+
+
+def _new_job(kind: JobKind[Any] | str, data: Any, options: JobWords) -> NewJob[Any]:
+    if isinstance(kind, JobKind):
+        return kind.job(data, **options)
+    check_name(kind)
+    return NewJob(kind, data, JobOptions(**options) if options else UNSAID)

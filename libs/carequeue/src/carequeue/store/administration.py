@@ -1,0 +1,76 @@
+"""One typed method for each script that an administrator's wish needs: pause, remove, retry, clean …"""
+
+from __future__ import annotations
+
+from typing import Literal, cast
+
+from carequeue.errors import QueueNotPaused
+from carequeue.store.script import Scripts
+
+AT_ONCE = 1000
+"""Jobs that one call handles; more would keep other clients waiting."""
+FOREVER = "+inf"
+
+WireState = Literal[
+    "wait", "paused", "active", "prioritized", "delayed", "completed", "failed", "waiting-children"
+]  # fmt: skip
+"""The states by the names of their keys."""
+
+
+class Administration(Scripts):
+    """Changes jobs and the queue from outside. A job's error is raised as wire/codes.py says."""
+
+    async def pause(self) -> None:
+        await self._run("pause")
+
+    async def resume(self) -> None:
+        await self._run("resume")
+
+    async def remove(self, job_id: str, now: int, *, children: bool) -> None:
+        """Raises JobNotFound, SchedulerOwnsJob or JobLocked."""
+        await self._on_job("removeJob", job_id, now, job_id, "1" if children else "")
+
+    async def retry(self, job_id: str, *, reset_attempts: bool) -> None:
+        """Raises JobNotFound or WrongState."""
+        await self._on_job("retryJob", job_id, job_id, "1" if reset_attempts else "")
+
+    async def retry_all(self, state: Literal["failed", "completed"], until: int | None, limit: int) -> int:
+        return cast("int", await self._run("retryJobs", state, FOREVER if until is None else until, limit))
+
+    async def promote(self, job_id: str) -> None:
+        """Raises JobNotFound or WrongState."""
+        await self._on_job("promoteJob", job_id, job_id)
+
+    async def promote_all(self, limit: int) -> int:
+        return cast("int", await self._run("promoteJobs", limit))
+
+    async def change_priority(self, job_id: str, priority: int, *, at_front: bool) -> None:
+        """Raises JobNotFound."""
+        await self._on_job("changePriority", job_id, job_id, priority, "1" if at_front else "")
+
+    async def change_delay(self, job_id: str, now: int, delay: int) -> None:
+        """Raises JobNotFound or WrongState."""
+        await self._on_job("changeDelay", job_id, now, job_id, delay)
+
+    async def update_data(self, job_id: str, data: str) -> None:
+        """Raises JobNotFound."""
+        await self._on_job("updateData", job_id, job_id, data)
+
+    async def drain(self, now: int, *, delayed: bool) -> None:
+        await self._run("drain", now, "1" if delayed else "")
+
+    async def clean(self, now: int, state: WireState, until: int, limit: int) -> list[str]:
+        return cast("list[str]", await self._run("clean", now, state, until, limit))
+
+    async def obliterate(self, now: int, *, force: bool) -> bool:
+        """Delete some jobs; True if there is more to do.
+
+        Raises:
+            QueueNotPaused: it is not, or jobs are active and `force` was not said.
+        """
+        reply = cast("int", await self._run("obliterate", now, AT_ONCE, "1" if force else ""))
+        if reply == -2:
+            raise QueueNotPaused("jobs are active: let them end, or say force=True")
+        if reply < 0:
+            raise QueueNotPaused
+        return reply == 1

@@ -1,0 +1,63 @@
+"""One typed method for each script, or bundle of plain commands, that only looks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from carequeue.store.connection import redis_errors
+from carequeue.store.script import Scripts
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from carequeue.store.administration import WireState
+
+Fields = dict[str, str]
+
+
+class Reading(Scripts):
+    """What is in the queue. All of it may be repeated."""
+
+    async def job(self, job_id: str) -> Fields | None:
+        with redis_errors(self.client):
+            reply = await self._execute("HGETALL", self.keys.job(job_id))
+        return pairs(reply) or None
+
+    async def existing(self, job_ids: Sequence[str]) -> list[str]:
+        return cast("list[str]", await self._run("existing", *job_ids))
+
+    async def state(self, job_id: str) -> str | None:
+        return cast("str", await self._run("getState", job_id)) or None
+
+    async def counts(self) -> list[int]:
+        """waiting, prioritized, delayed, active, completed, failed, waiting-children, 1 if paused."""
+        return cast("list[int]", await self._run("getCounts"))
+
+    async def page(
+        self, states: Sequence[WireState], first: int, count: int, *, ascending: bool
+    ) -> tuple[int, list[tuple[str, Fields]]]:
+        """How many places there are from `first` on, and the jobs on the first `count` of them."""
+        places, flat = await self._run("getJobs", first, count, "1" if ascending else "", *states)
+        return places, [(flat[at], pairs(flat[at + 1])) for at in range(0, len(flat), 2)]
+
+    async def logs(self, job_id: str, start: int, end: int) -> list[str]:
+        with redis_errors(self.client):
+            return cast("list[str]", await self._execute("LRANGE", self.keys.logs(job_id), start, end))
+
+    async def is_paused(self) -> bool:
+        with redis_errors(self.client):
+            return bool(await self._execute("HEXISTS", self.keys.meta, "paused"))
+
+    async def clients(self) -> list[dict[str, str]]:
+        """Every connection of the server, as CLIENT LIST tells them."""
+        with redis_errors(self.client):
+            reply = await self._execute("CLIENT LIST")
+        return cast("list[dict[str, str]]", reply)
+
+
+def pairs(flat: Any) -> Fields:
+    """A reply of fields and values as a dict; some protocols and callbacks make one themselves."""
+    if isinstance(flat, dict):
+        return cast("Fields", flat)
+    items = cast("list[str]", flat)
+    return dict(zip(items[::2], items[1::2], strict=True))

@@ -1,0 +1,149 @@
+"""Schedulers on the wire: the hash `repeat:<id>`, and the job of each run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, cast
+
+from carequeue.errors import PayloadError
+from carequeue.options import MAX_PRIORITY
+from carequeue.repeat import Repeat
+from carequeue.wire.json_text import parse, stringify
+from carequeue.wire.times import from_ms, span_ms, to_ms
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """What every run of a scheduler is made from. `opts` are the options in BullMQ's words."""
+
+    name: str
+    data: str = "{}"
+    opts: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """One run as scripts take it: the job `repeat:<scheduler>:<due>`."""
+
+    due: int
+    name: str
+    data: str
+    opts: str
+    timestamp: int
+    delay: int
+    priority: int = 0
+    lifo: bool = False
+
+
+def run_id(scheduler_id: str, due: int) -> str:
+    return f"repeat:{scheduler_id}:{due}"
+
+
+def run_due(scheduler_id: str, job_id: str) -> int | None:
+    """When the run with this id was due, ms; None if it is no run of the scheduler."""
+    text = job_id.removeprefix(f"repeat:{scheduler_id}:")
+    return int(text) if text != job_id and text.isdecimal() else None
+
+
+def encode_scheduler(repeat: Repeat, template: Template, due: int) -> dict[str, str]:
+    """The fields of a scheduler's hash; `due` is its next run."""
+    fields = {"name": template.name} | {name: str(value) for name, value in _rule(repeat).items()}
+    if repeat.interval is not None:
+        # where its runs lie within the interval: other clients keep to it after an outage
+        fields["offset"] = str(due % span_ms(repeat.interval) if repeat.offset is None else span_ms(repeat.offset))
+    else:
+        fields["offset"] = "0"
+    if template.data != "{}":
+        fields["data"] = template.data
+    if template.opts:
+        fields["opts"] = stringify(dict(template.opts))
+    return fields
+
+
+def decode_repeat(fields: Mapping[str, str]) -> Repeat:
+    """The rule in a scheduler's hash.
+
+    Raises:
+        InvalidOption: another client wrote a pattern or zone that carequeue cannot follow.
+    """
+    limit = _integer(fields, "limit")
+    start, end = _instant(fields, "startDate"), _instant(fields, "endDate")
+    every = _integer(fields, "every")
+    if every is not None:
+        return Repeat.every(timedelta(milliseconds=every), limit=limit, start=start, end=end)
+    return Repeat.cron(fields.get("pattern", ""), zone=fields.get("tz") or "UTC", limit=limit, start=start, end=end)
+
+
+def decode_template(fields: Mapping[str, str]) -> Template:
+    try:
+        opts = parse(fields.get("opts") or "{}")
+    except PayloadError:
+        opts = {}
+    known = cast("dict[str, Any]", opts) if isinstance(opts, dict) else {}
+    return Template(fields.get("name", ""), fields.get("data") or "{}", known)
+
+
+def iterations(fields: Mapping[str, str]) -> int:
+    """How many runs a scheduler has made, the one that it waits for included."""
+    return _integer(fields, "ic") or 1
+
+
+def same_rule(repeat: Repeat, fields: Mapping[str, str]) -> bool:
+    """Whether a scheduler with this hash runs at the times of `repeat` already."""
+    rule = _rule(repeat)
+    offset = rule.pop("offset", None)
+    return rule == _rule(decode_repeat(fields)) and offset in (None, _integer(fields, "offset"))
+
+
+def make_run(scheduler_id: str, repeat: Repeat, template: Template, *, due: int, now: int, count: int) -> RunRecord:
+    """The run due at `due`, the `count`-th of its scheduler."""
+    delay = max(0, due - now)
+    opts: dict[str, Any] = {"attempts": 0} | dict(template.opts)
+    opts |= {"jobId": run_id(scheduler_id, due), "delay": delay, "timestamp": now, "repeatJobKey": scheduler_id}
+    if repeat.pattern is not None:
+        opts["prevMillis"] = due
+    opts["repeat"] = _rule(repeat) | {"count": count}
+    priority = opts.get("priority")
+    return RunRecord(
+        due=due,
+        name=template.name,
+        data=template.data,
+        opts=stringify(opts),
+        timestamp=now,
+        delay=delay,
+        priority=min(int(priority), MAX_PRIORITY) if isinstance(priority, int | float) else 0,
+        lifo=opts.get("lifo") is True,
+    )
+
+
+def _rule(repeat: Repeat) -> dict[str, object]:
+    """The rule in BullMQ's words; what is unsaid is left out."""
+    rule: dict[str, object] = {}
+    if repeat.pattern is not None:
+        rule["pattern"] = repeat.pattern
+        rule["tz"] = repeat.zone
+    if repeat.interval is not None:
+        rule["every"] = span_ms(repeat.interval)
+    if repeat.offset is not None:
+        rule["offset"] = span_ms(repeat.offset)
+    if repeat.limit is not None:
+        rule["limit"] = repeat.limit
+    if repeat.start is not None:
+        rule["startDate"] = to_ms(repeat.start)
+    if repeat.end is not None:
+        rule["endDate"] = to_ms(repeat.end)
+    return rule
+
+
+def _integer(fields: Mapping[str, str], name: str) -> int | None:
+    text = fields.get(name)
+    return int(float(text)) if text else None
+
+
+def _instant(fields: Mapping[str, str], name: str) -> Any:
+    milliseconds = _integer(fields, name)
+    return None if milliseconds is None else from_ms(milliseconds)
