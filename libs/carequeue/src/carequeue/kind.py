@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar, Unpack
 
@@ -9,6 +10,9 @@ from carequeue.errors import InvalidOption
 from carequeue.options import UNSAID, JobOptions, JobWords
 
 P = TypeVar("P")
+
+SURROGATE = re.compile("[\ud800-\udfff]")
+"""Half a character: Python can hold one alone, UTF-8 cannot."""
 
 
 @dataclass(frozen=True, init=False)  # no slots: `JobKind[X](…)` would fail, since frozen slots refuse __orig_class__
@@ -55,7 +59,7 @@ def check_name(name: Any) -> None:
     """Refuse what cannot be a job's name.
 
     Raises:
-        InvalidOption: it is empty, or no printable text.
+        InvalidOption: it is no text, or one that UTF-8 cannot carry.
     """
-    if not isinstance(name, str) or not name or not name.isprintable():
-        raise InvalidOption(f"a job's name is printable text and not empty, got {name!r}")
+    if not isinstance(name, str) or SURROGATE.search(name):
+        raise InvalidOption(f"a job's name is text, got {name!r}")

@@ -28,9 +28,10 @@ from carequeue.wire.schedule import (
 from carequeue.wire.times import from_ms, to_ms
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
     from datetime import datetime
 
+    from carequeue.job import Job
     from carequeue.options import JobOptions
     from carequeue.store.scheduling import Scheduling, StoredScheduler
 
@@ -77,7 +78,7 @@ async def upsert(store: Scheduling, scheduler_id: str, repeat: Repeat, template:
     raise SchedulerBusy
 
 
-async def advance(store: Scheduling, job_id: str, fields: Mapping[str, str], now: int) -> None:
+async def advance(store: Scheduling, job: Job[Any], now: int) -> None:
     """Add the run after the one that was just taken, or end the scheduler: it has no further run.
 
     Does nothing if the job is no run of a living scheduler, or the scheduler waits for another one already.
@@ -86,8 +87,8 @@ async def advance(store: Scheduling, job_id: str, fields: Mapping[str, str], now
         InvalidOption: another client made the scheduler with a pattern that carequeue cannot follow.
         SchedulerBusy: its next slots are all taken.
     """
-    scheduler_id = fields.get("rjk")
-    taken = run_due(scheduler_id, job_id) if scheduler_id else None
+    scheduler_id = job.scheduler_id
+    taken = run_due(scheduler_id, job.id) if scheduler_id else None
     if scheduler_id is None or taken is None:
         return
     seen = await store.get(scheduler_id)
