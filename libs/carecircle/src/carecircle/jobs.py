@@ -15,12 +15,11 @@ from uuid import UUID  # noqa: TC003 - read at run time by the payload decoder
 from carecircle.domain.medication import Severity
 from carequeue.kind import JobKind
 from carequeue.options import Backoff, KeepJobs
+from carequeue.queue import Queue
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import TracebackType
-
-    from carequeue.queue import Queue
 
 REMINDERS = "reminders"
 HOUSEKEEPING = "housekeeping"
@@ -93,8 +92,6 @@ class Queues:
         if name not in self._open:
             async with self._opening:
                 if name not in self._open:
-                    from carequeue.queue import Queue
-
                     queue = Queue(name, self.redis_url, prefix=self.prefix)
                     self._open[name] = await self._stack.enter_async_context(queue)
         return self._open[name]

@@ -33,7 +33,8 @@ class Claim:
     ambiguous: int
     errors: int
     expires_at: datetime
-    first_handoff_at: datetime | None
+    taken_over_from: DeliveryState
+    """What the row was before: `claimed` or `handoff` when its worker died."""
 
     @property
     def attempt(self) -> Attempt:
@@ -53,9 +54,11 @@ async def claim(
         Delivery.state.in_((DeliveryState.CLAIMED, DeliveryState.HANDOFF)),
         Delivery.lease_until < now,
     )
+    # PostgreSQL returns only new values: the old state comes from the row as it is locked here.
+    before = select(Delivery.id, Delivery.state).where(Delivery.id == delivery_id).with_for_update().subquery()
     taken = await session.execute(
         update(Delivery)
-        .where(Delivery.id == delivery_id, Delivery.channel == channel, or_(waiting, abandoned))
+        .where(Delivery.id == before.c.id, Delivery.channel == channel, or_(waiting, abandoned))
         .values(
             state=DeliveryState.CLAIMED,
             attempt=Delivery.attempt + 1,
@@ -67,17 +70,12 @@ async def claim(
             updated_at=now,
         )
         .returning(
-            Delivery.id,
-            Delivery.attempt,
-            Delivery.ambiguous,
-            Delivery.errors,
-            Delivery.expires_at,
-            Delivery.first_handoff_at,
+            Delivery.id, Delivery.attempt, Delivery.ambiguous, Delivery.errors, Delivery.expires_at, before.c.state
         )
         .execution_options(synchronize_session=False)
     )
     row = taken.tuples().one_or_none()
-    return None if row is None else Claim(*row)
+    return None if row is None else Claim(*row[:5], taken_over_from=DeliveryState(row[5]))
 
 
 async def hand_off(session: AsyncSession, claim: Claim, *, first_handoff_at: datetime, lease: timedelta) -> bool:
@@ -139,12 +137,12 @@ async def record(
         )
         .values(
             state=decision.state,
-            outcome=decision.outcome,
+            outcome=decision.outcome[:64],
             ambiguous=decision.ambiguous,
             errors=decision.errors,
             next_attempt_at=decision.next_attempt_at,
             sent_at=now if decision.state is DeliveryState.SENT else None,
-            provider_reference=reference,
+            provider_reference=reference[:255] if reference else None,
             lease_until=None,
             updated_at=func.clock_timestamp(),
         )
@@ -188,8 +186,7 @@ def _still_due() -> ColumnElement[bool]:
         exists().where(
             ScheduleRow.id == OccurrenceRow.schedule_id,
             ScheduleRow.deleted_at.is_(None),
-            # A dose that was already due when the schedule changed stays a dose of its own revision.
-            or_(ScheduleRow.revision == OccurrenceRow.revision, OccurrenceRow.due_at <= ScheduleRow.valid_from),
+            ScheduleRow.revision == OccurrenceRow.revision,
         ),
         _in_circle(Membership.reminders.is_(True)),
     )

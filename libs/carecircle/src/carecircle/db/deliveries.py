@@ -87,9 +87,10 @@ class NewDelivery:
     expires_at: datetime
 
 
-async def add_deliveries(session: AsyncSession, wanted: Iterable[NewDelivery]) -> int:
+async def add_deliveries(session: AsyncSession, wanted: Iterable[NewDelivery], now: datetime) -> int:
     """Store those that do not exist yet; the number stored."""
-    rows = [{"id": new_id(), "state": DeliveryState.PENDING, **asdict(delivery)} for delivery in wanted]
+    new = {"state": DeliveryState.PENDING, "created_at": now, "updated_at": now}
+    rows = [{"id": new_id(), **new, **asdict(delivery)} for delivery in wanted]
     if not rows:
         return 0
     stored = await session.scalars(insert(Delivery).values(rows).on_conflict_do_nothing().returning(Delivery.id))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -95,6 +96,12 @@ async def delivery_facts(session: AsyncSession, delivery_id: UUID) -> DeliveryFa
     return DeliveryFacts(delivery, dose, patient, recipient, membership)
 
 
+async def people_to_remind(session: AsyncSession, patient_id: UUID) -> Sequence[UUID]:
+    """The accounts of the circle that want to be told, in a fixed order."""
+    wanting = select(Membership.account_id).where(Membership.patient_id == patient_id, Membership.reminders.is_(True))
+    return (await session.scalars(wanting.order_by(Membership.created_at, Membership.id))).all()
+
+
 async def standing_answer(session: AsyncSession, occurrence_id: UUID) -> Answer | None:
     """Who answered the dose, and how."""
     found = await session.execute(
@@ -109,12 +116,10 @@ async def standing_answer(session: AsyncSession, occurrence_id: UUID) -> Answer 
 def _dose(
     occurrence: OccurrenceRow, medication: Medication, schedule: ScheduleRow, newer: bool, now: datetime
 ) -> DoseFacts:
-    # A dose that was already due when the schedule changed stays a dose of its own revision.
-    own = occurrence.due_at <= schedule.valid_from
     facts = Facts(
         state=OccurrenceState(occurrence.state),
         revision=occurrence.revision,
-        schedule_revision=occurrence.revision if own else schedule.revision,
+        schedule_revision=schedule.revision,
         schedule_deleted=schedule.deleted_at is not None,
         medication_status=MedicationStatus(medication.status),
         medication_deleted=medication.deleted_at is not None,

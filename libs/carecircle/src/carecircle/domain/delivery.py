@@ -22,6 +22,7 @@ AMBIGUOUS_WAIT = timedelta(seconds=60)
 """Before the identical copy: time for a slow server to settle, and for a relay to drop a duplicate."""
 MAX_AMBIGUOUS_RESENDS = 2
 MAX_ERRORS = 3
+WORKER_LOST = "worker_lost"
 MAX_BACKOFF = timedelta(minutes=15)
 LAST_CHANCE = timedelta(seconds=30)
 """A retry that would fall past the window is tried this long before its end instead."""
@@ -175,7 +176,7 @@ def used_up(attempt: Attempt) -> Decision | None:
     """The end of a delivery whose earlier workers died too often, decided before anything is sent again."""
     ended = Decision(DeliveryState.FAILED, Broken.code, attempt.ambiguous, attempt.errors)
     if attempt.ambiguous > MAX_AMBIGUOUS_RESENDS:
-        return replace(ended, state=DeliveryState.AMBIGUOUS, outcome="worker_lost")
+        return replace(ended, state=DeliveryState.AMBIGUOUS, outcome=WORKER_LOST)
     return ended if attempt.errors >= MAX_ERRORS else None
 
 

@@ -41,7 +41,7 @@ class Metrics:
         self.enqueued = Counter(
             "reminder_enqueued_total",
             "Jobs added: `due` for the first time, `healed` because one was lost or stuck.",
-            ["queue", "why"],
+            ["why"],
             registry=self.registry,
         )
         self.oldest_unsent = Gauge(

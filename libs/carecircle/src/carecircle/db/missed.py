@@ -1,0 +1,62 @@
+"""Doses whose window ended without an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import or_, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from carecircle.db.deliveries import Delivery
+from carecircle.db.occurrences import OccurrenceRow
+from carecircle.domain.delivery import DeliveryState, Kind
+from carecircle.domain.occurrence import NOT_REMINDED, OPEN, OccurrenceState
+
+
+@dataclass(frozen=True, slots=True)
+class Unanswered:
+    occurrence_id: UUID
+    reminded: bool
+    """A reminder was handed over, or may have been."""
+
+
+async def open_past_window(session: AsyncSession, now: datetime, *, limit: int) -> list[Unanswered]:
+    """The doses, locked; those that somebody is answering at this moment are left for the next time."""
+    handed_over = (
+        select(Delivery.id)
+        .where(
+            Delivery.occurrence_id == OccurrenceRow.id,
+            Delivery.kind == Kind.DUE,
+            or_(
+                Delivery.state.in_((DeliveryState.SENT, DeliveryState.AMBIGUOUS, DeliveryState.HANDOFF)),
+                Delivery.ambiguous > 0,
+            ),
+        )
+        .exists()
+    )
+    found = await session.execute(
+        select(OccurrenceRow.id, handed_over)
+        .where(OccurrenceRow.state.in_(OPEN), OccurrenceRow.missed_at <= now)
+        .order_by(OccurrenceRow.missed_at)
+        .limit(limit)
+        .with_for_update(of=OccurrenceRow, skip_locked=True)
+    )
+    return [Unanswered(*row) for row in found.tuples()]
+
+
+async def record_missed(
+    session: AsyncSession, occurrence_ids: Sequence[UUID], state: OccurrenceState, now: datetime
+) -> None:
+    """Give them the state that the sweep decided."""
+    if not occurrence_ids:
+        return
+    reason = NOT_REMINDED if state is OccurrenceState.UNKNOWN else None
+    await session.execute(
+        update(OccurrenceRow)
+        .where(OccurrenceRow.id.in_(occurrence_ids))
+        .values(state=state, reason=reason, updated_at=now)
+        .execution_options(synchronize_session=False)
+    )

@@ -1,0 +1,88 @@
+"""Whether Redis answers, asked once a second on a connection of its own: the switch of the fallback, and for /readyz.
+
+A worker's own connection blocks for seconds at a time, so it notices a server that went silent much later.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any, Self, cast
+
+import structlog
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from carecircle.runtime.waiting import stopped_within
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from carecircle.runtime.metrics import Metrics
+
+EVERY = 1.0
+TIMEOUT = 2.0
+
+log = structlog.stdlib.get_logger(__name__)
+
+
+class RedisWatch:
+    """`async with RedisWatch(url, metrics) as watch`; `run(stop)` does the asking."""
+
+    def __init__(self, url: str, metrics: Metrics) -> None:
+        self._url = url
+        self._metrics = metrics
+        self._client: Redis | None = None
+        self._up = False
+        self._changed_at = time.monotonic()
+
+    @property
+    def up(self) -> bool:
+        return self._up
+
+    @property
+    def down_for(self) -> float:
+        """Seconds since it last answered, or since the watch began; 0 while it answers."""
+        return 0.0 if self._up else time.monotonic() - self._changed_at
+
+    async def is_up(self) -> bool:
+        """For a readiness check."""
+        return self._up
+
+    async def __aenter__(self) -> Self:
+        self._client = cast("Any", Redis).from_url(
+            self._url, socket_timeout=TIMEOUT, socket_connect_timeout=TIMEOUT, retry=Retry(NoBackoff(), 0)
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._client is not None:
+            await self._client.aclose()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Ask until `stop` is set."""
+        while True:
+            self._note(await self.answers())
+            if await stopped_within(stop, EVERY):
+                return
+
+    async def answers(self) -> bool:
+        """Ask now."""
+        try:
+            async with asyncio.timeout(TIMEOUT):
+                await cast("Any", self._client).ping()
+        except (RedisError, OSError, TimeoutError):
+            return False
+        return True
+
+    def _note(self, answered: bool) -> None:
+        self._metrics.redis_up.set(answered)
+        if answered is self._up:
+            return
+        self._up = answered
+        self._changed_at = time.monotonic()
+        log.warning("redis.back" if answered else "redis.away")

@@ -1,0 +1,74 @@
+"""The jobs of the queue `housekeeping`: plan ahead, and sweep what nobody acted on. They repeat by schedulers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import structlog
+
+from carecircle.db.session import database_now
+from carecircle.jobs import HOUSEKEEPING, PLAN, SWEEP, Plan, Sweep
+from carecircle.usecases.planning import plan_ahead
+from carecircle.usecases.sweeping import sweep
+from carequeue.repeat import Repeat
+
+if TYPE_CHECKING:
+    from carecircle.db.session import Database
+    from carecircle.jobs import Queues
+    from carecircle.runtime.metrics import Metrics
+    from carecircle_dispatcher.settings import DispatcherSettings
+    from carequeue.job import Job
+    from carequeue.worker.worker import Worker
+
+SCHEDULES_AT_ONCE = 100
+
+log = structlog.stdlib.get_logger(__name__)
+
+
+class Housekeeping:
+    def __init__(self, database: Database, queues: Queues, metrics: Metrics, settings: DispatcherSettings) -> None:
+        self._database = database
+        self._queues = queues
+        self._metrics = metrics
+        self._settings = settings
+
+    def attach(self, worker: Worker) -> Worker:
+        @worker.handles(PLAN)
+        async def plan(_: Job[Plan]) -> dict[str, int]:
+            return {"schedules": await self.plan()}
+
+        @worker.handles(SWEEP)
+        async def sweep(_: Job[Sweep]) -> dict[str, int]:
+            return await self.sweep()
+
+        return worker
+
+    async def ensure_schedulers(self) -> None:
+        """Register both schedulers. Costs a round trip each and changes nothing as long as they are there."""
+        queue = await self._queues.get(HOUSEKEEPING)
+        await queue.schedule("plan", Repeat.every(self._settings.plan_every), PLAN, Plan())
+        await queue.schedule("sweep", Repeat.every(self._settings.sweep_every), SWEEP, Sweep())
+
+    async def plan(self) -> int:
+        """Plan every schedule up to the horizon; how many moved on. The reconciler enqueues what that made due soon."""
+        moved = 0
+        while True:
+            async with self._database.transaction() as session:
+                now = await database_now(session)
+                some = await plan_ahead(session, self._settings.plan_horizon, now, SCHEDULES_AT_ONCE)
+            moved += some
+            if not some:
+                break
+        if moved:
+            log.info("planner.planned", planned=moved)
+        return moved
+
+    async def sweep(self) -> dict[str, int]:
+        """End what nobody acted on, and count it."""
+        swept = await sweep(self._database)
+        counts = {"missed": swept.missed, "unknown": swept.unknown}
+        for state, count in counts.items():
+            self._metrics.missed.labels(state).inc(count)
+        for channel, state in swept.deliveries:
+            self._metrics.deliveries.labels(channel, state, "expired").inc()
+        return {**counts, "expired": len(swept.deliveries)}

@@ -1,0 +1,76 @@
+"""The dispatcher: reminders, housekeeping, reconciler and fallback in one process."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from functools import partial
+from typing import TYPE_CHECKING
+
+import structlog
+
+from carecircle.channels import discover
+from carecircle.db.away import answers
+from carecircle.db.session import Database
+from carecircle.jobs import HOUSEKEEPING, REMINDERS, Queues
+from carecircle.runtime.budgets import Budgets
+from carecircle.runtime.feeder import Feeder
+from carecircle.runtime.health import Check, Health
+from carecircle.runtime.metrics import Metrics
+from carecircle.runtime.queue_service import note_failures, serve_queue, worker_name
+from carecircle.runtime.redis_watch import RedisWatch
+from carecircle_dispatcher.housekeeping import Housekeeping
+from carecircle_dispatcher.reconciler import Reconciler
+from carecircle_dispatcher.reminders import Reminders
+from carequeue.options import WorkerOptions
+from carequeue.worker.worker import Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from carecircle.channels import ChannelSpec
+    from carecircle_dispatcher.settings import DispatcherSettings
+
+log = structlog.stdlib.get_logger(__name__)
+
+
+async def serve(
+    settings: DispatcherSettings, stop: asyncio.Event, channels: Mapping[str, ChannelSpec] | None = None
+) -> None:
+    """Run until `stop` is set, then finish what is under way. `channels`: every installed one."""
+    budgets = Budgets(lease=settings.lease)
+    budgets.check()
+    channels = discover() if channels is None else channels
+    log.info("dispatcher.channels", count=len(channels))
+    metrics = Metrics()
+    redis_url = settings.redis_url.get_secret_value()
+    async with AsyncExitStack() as stack:
+        database = Database.connect(settings.database_url.get_secret_value(), pool_size=settings.database_pool_size)
+        stack.push_async_callback(database.close)
+        queues = await stack.enter_async_context(Queues(redis_url, settings.queue_prefix))
+        watch = await stack.enter_async_context(RedisWatch(redis_url, metrics))
+        reminders = Reminders(database, queues, channels)
+        housekeeping = Housekeeping(database, queues, metrics, settings)
+        reconciler = Reconciler(database, queues, channels, housekeeping, watch, metrics, settings)
+        feeder = Feeder(watch, reminders.due, reminders.decide, concurrency=settings.concurrency)
+        workers = (
+            reminders.attach(_worker(REMINDERS, settings, settings.concurrency)),
+            housekeeping.attach(_worker(HOUSEKEEPING, settings, 1)),
+        )
+        checks = {"postgres": Check(partial(answers, database), needed=True), "redis": Check(watch.is_up)}
+        await stack.enter_async_context(Health(settings.health_host, settings.health_port, metrics, checks))
+        async with asyncio.TaskGroup() as group:
+            group.create_task(watch.run(stop))
+            group.create_task(reconciler.run(stop))
+            group.create_task(feeder.run(stop))
+            for worker in workers:
+                group.create_task(serve_queue(note_failures(worker, metrics), stop, budgets.stop_grace))
+
+
+def _worker(name: str, settings: DispatcherSettings, concurrency: int) -> Worker:
+    return Worker(
+        name,
+        settings.redis_url.get_secret_value(),
+        prefix=settings.queue_prefix,
+        options=WorkerOptions(name=worker_name(), concurrency=concurrency),
+    )
