@@ -82,5 +82,5 @@ async def delete_expired_tokens(session: AsyncSession, account_id: UUID, now: da
 async def account_and_now(session: AsyncSession, account_id: UUID) -> tuple[Account, datetime] | None:
     """The account, and the database's clock in the same round trip."""
     found = await session.execute(select(Account, func.clock_timestamp()).where(Account.id == account_id))
-    row = found.tuples().one_or_none()
+    row = found.one_or_none()
     return None if row is None else (row[0], row[1])

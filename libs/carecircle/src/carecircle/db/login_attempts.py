@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Index, String, case, delete
+from sqlalchemy import Index, String, case, delete, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
@@ -41,7 +41,7 @@ async def count_attempt(session: AsyncSession, key: str, window: timedelta, now:
             "window_ends_at": case((over, now + window), else_=LoginAttempts.window_ends_at),
         },
     ).returning(LoginAttempts.number, LoginAttempts.window_ends_at)
-    row = (await session.execute(counted)).tuples().one()
+    row = (await session.execute(counted)).one()
     return Attempts(*row)
 
 
@@ -50,4 +50,6 @@ async def forget_attempts(session: AsyncSession, key: str) -> None:
 
 
 async def delete_past_windows(session: AsyncSession, now: datetime) -> None:
-    await session.execute(delete(LoginAttempts).where(LoginAttempts.window_ends_at <= now))
+    """Those that nobody is counting at this moment; the others come next time."""
+    past = select(LoginAttempts.key).where(LoginAttempts.window_ends_at <= now).with_for_update(skip_locked=True)
+    await session.execute(delete(LoginAttempts).where(LoginAttempts.key.in_(past)))

@@ -1,13 +1,19 @@
-"""What the circle sees of the system's work: which message went to whom, when, and what became of it."""
+"""What the circle sees of the system's work: what comes next, which message went to whom, and what became of it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
+from itertools import islice
 from typing import TYPE_CHECKING
 
+from carecircle.db.medications import Medication
 from carecircle.db.overview import delivery_log
 from carecircle.db.pages import Page
+from carecircle.db.patients import Patient
+from carecircle.domain.medication import MedicationStatus
 from carecircle.domain.people import Action
+from carecircle.domain.schedule import PlannedDose, SchedulePlan, occurrences
 from carecircle.usecases.access import Actor, require
 
 if TYPE_CHECKING:
@@ -18,6 +24,22 @@ if TYPE_CHECKING:
 
     from carecircle.db.deliveries import Delivery
     from carecircle.db.pages import PageRequest
+    from carecircle.db.schedules import ScheduleRow
+
+PREVIEW = 3
+PREVIEW_SPAN = timedelta(days=366)
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleView:
+    """A schedule with what follows from it now."""
+
+    schedule: ScheduleRow
+    plan: SchedulePlan
+    zone: str
+    """The zone in force: its own, else the patient's."""
+    next_doses: list[PlannedDose]
+    """The next few; none while the medication is not being taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,3 +58,13 @@ async def list_deliveries(
     page = await delivery_log(session, patient_id, request)
     views = [DeliveryView(delivery, account.display_name, dose.due_at) for delivery, account, dose in page.rows]
     return Page(views, page.next)
+
+
+async def view_schedule(session: AsyncSession, schedule: ScheduleRow, now: datetime) -> ScheduleView:
+    """The view of a schedule that the actor was allowed to see."""
+    plan = schedule.plan()
+    medication = await session.get_one(Medication, schedule.medication_id)
+    zone = plan.zone or (await session.get_one(Patient, schedule.patient_id)).zone
+    doses = occurrences(plan, zone=zone, valid_from=schedule.valid_from, since=now, until=now + PREVIEW_SPAN)
+    active = medication.status == MedicationStatus.ACTIVE
+    return ScheduleView(schedule, plan, zone, list(islice(doses, PREVIEW)) if active else [])

@@ -1,0 +1,65 @@
+"""What a route asks for: the services, and the one transaction of a signed-in request."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Depends, Request
+from fastapi.security import OAuth2PasswordBearer
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from carecircle.db.accounts import account_and_now
+from carecircle.usecases.access import Actor
+from carecircle_api.errors import Unauthenticated
+from carecircle_api.services import Services
+
+bearer_token = OAuth2PasswordBearer(
+    tokenUrl="/v1/auth/token",
+    scheme_name="login",
+    description="Get an access token from `POST /v1/auth/token` and send it as `Authorization: Bearer …`.",
+    auto_error=False,
+)
+
+
+def services(request: Request) -> Services:
+    return request.app.state.services
+
+
+ServicesDep = Annotated[Services, Depends(services)]
+
+
+@dataclass(slots=True)
+class Work:
+    """One request of a signed-in person: its transaction, who asks, and what the database's clock shows."""
+
+    session: AsyncSession
+    actor: Actor
+    now: datetime
+    planned_for: set[UUID] = field(default_factory=set[UUID])
+
+    def due_soon(self, patient_id: UUID) -> None:
+        """After the commit, let the queue know that something of this patient may be due soon."""
+        self.planned_for.add(patient_id)
+
+
+async def work(services: ServicesDep, token: Annotated[str | None, Depends(bearer_token)]) -> AsyncGenerator[Work]:
+    """Commits when the route has made its answer, before that is sent; rolls back when it raises."""
+    bearer = services.tokens.read(token) if token else None
+    if bearer is None:
+        raise Unauthenticated
+    async with services.database.transaction() as session:
+        found = await account_and_now(session, bearer.account_id)
+        # The version is read each time, so that a changed password or a stolen token ends sessions at once.
+        if found is None or found[0].token_version != bearer.version:
+            raise Unauthenticated
+        asked = Work(session, Actor(bearer.account_id), found[1])
+        yield asked
+    for patient_id in asked.planned_for:
+        services.hints.due_soon(patient_id)
+
+
+WorkDep = Annotated[Work, Depends(work, scope="function")]

@@ -1,0 +1,104 @@
+"""Planned doses, and what became of them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Self
+from uuid import UUID
+
+from pydantic import ConfigDict, Field
+
+from carecircle.db.doses import OccurrenceView
+from carecircle.db.occurrences import Administration
+from carecircle.domain.occurrence import LONGEST_SNOOZE, SHORTEST_SNOOZE, AdministrationStatus, OccurrenceState
+from carecircle_api.schemas.schedules import DoseAnswer, wall_time
+from carecircle_api.schemas.values import Answer, Body, Instant, Reason, Whole
+
+
+class PersonBody(Answer):
+    account_id: UUID
+    display_name: str
+
+
+class AdministrationBody(Answer):
+    id: UUID
+    occurrence_id: UUID
+    status: AdministrationStatus
+    at: datetime
+    reason: str | None
+    dose: DoseAnswer
+    recorded_by: PersonBody
+    recorded_at: datetime
+
+    @classmethod
+    def of(cls, row: Administration, recorded_by: str) -> Self:
+        return cls(
+            id=row.id,
+            occurrence_id=row.occurrence_id,
+            status=AdministrationStatus(row.status),
+            at=row.at,
+            reason=row.reason,
+            dose=DoseAnswer(quantity=row.dose_quantity, unit=row.dose_unit),
+            recorded_by=PersonBody(account_id=row.recorded_by, display_name=recorded_by),
+            recorded_at=row.recorded_at,
+        )
+
+
+class OccurrenceBody(Answer):
+    id: UUID
+    patient_id: UUID
+    medication_id: UUID
+    medication_name: str
+    schedule_id: UUID
+    nominal_local_time: str = Field(examples=["2026-11-25T08:00"], description="Wall-clock time in `zone`.")
+    zone: str
+    due_at: datetime
+    missed_at: datetime = Field(description="The end of its window.")
+    note: str | None
+    dose: DoseAnswer
+    state: OccurrenceState
+    reason: str | None
+    remind_at: datetime = Field(description="When the next reminder goes out.")
+    administration: AdministrationBody | None
+
+    @classmethod
+    def of(cls, view: OccurrenceView) -> Self:
+        given = view.administration
+        return cls(
+            id=view.id,
+            patient_id=view.patient_id,
+            medication_id=view.medication_id,
+            medication_name=view.medication_name,
+            schedule_id=view.schedule_id,
+            nominal_local_time=wall_time(view.nominal_local),
+            zone=view.zone,
+            due_at=view.due_at,
+            missed_at=view.missed_at,
+            note=view.note,
+            dose=DoseAnswer(quantity=view.dose.quantity, unit=view.dose.unit),
+            state=view.state,
+            reason=view.reason,
+            remind_at=view.remind_at,
+            administration=None if given is None else AdministrationBody.of(given, view.recorded_by_name or ""),
+        )
+
+
+class NewAdministrationBody(Body):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"status": "taken", "at": "2026-11-24T08:05:00Z"},
+                {"status": "skipped", "reason": "Felt sick"},
+            ]
+        }
+    )
+
+    status: AdministrationStatus
+    at: Instant | None = Field(default=None, description="When it happened; null: now.")
+    reason: Reason | None = None
+
+
+class SnoozeBody(Body):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"minutes": 10}]})
+
+    minutes: Annotated[Whole, Field(ge=SHORTEST_SNOOZE, le=LONGEST_SNOOZE)]

@@ -1,0 +1,28 @@
+"""What the routes work with: made once at the start, handed to the application, found through `deps`."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+from carecircle.db.session import Database
+from carecircle_api.hints import Hints
+from carecircle_api.observe import HttpMetrics
+from carecircle_api.passwords import Passwords
+from carecircle_api.settings import ApiSettings
+from carecircle_api.throttle import Throttle
+from carecircle_api.tokens import AccessTokens
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    settings: ApiSettings
+    database: Database
+    hints: Hints
+    readiness: Callable[[], Awaitable[tuple[int, Mapping[str, object]]]]
+    """Status and body of /readyz."""
+    vapid_public_key: str | None
+    tokens: AccessTokens
+    passwords: Passwords
+    throttle: Throttle
+    metrics: HttpMetrics
