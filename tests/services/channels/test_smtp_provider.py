@@ -58,7 +58,7 @@ async def test_a_taken_message_arrives_byte_for_byte_with_its_envelope(sink: Smt
     assert outcome == Sent("S000001", "smtp_250")
     [message] = sink.messages
     assert (message.sender, message.recipients) == (MAIL.sender, (MAIL.recipient,))
-    assert message.raw == MAIL.content
+    assert message.content == MAIL.content
 
 
 async def test_a_body_cannot_end_itself_or_start_a_second_message(sink: SmtpSink) -> None:
@@ -66,7 +66,7 @@ async def test_a_body_cannot_end_itself_or_start_a_second_message(sink: SmtpSink
     await provider(sink).send(Envelope(MAIL.sender, MAIL.recipient, smuggled))
 
     [message] = sink.messages
-    assert message.raw == b"a\r\n.\r\nMAIL FROM:<x@y.z>\r\n.\r\n..b\r\n.\r\nQUIT\r\n"
+    assert message.content == b"a\r\n.\r\nMAIL FROM:<x@y.z>\r\n.\r\n..b\r\n.\r\nQUIT\r\n"
 
 
 @pytest.mark.parametrize("point", [Point.MAIL, Point.RCPT, Point.DATA])

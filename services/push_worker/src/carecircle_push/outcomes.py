@@ -16,7 +16,7 @@ from carecircle.domain.delivery import Ambiguous, Misconfigured, Outcome, Reject
 MAX_RETRY_AFTER = timedelta(hours=1)
 LAST_CALL = timedelta(minutes=1)
 """A wish to wait beyond the message's window is cut to this long before its end."""
-SECONDS = re.compile(r"\d{1,9}")
+SECONDS = re.compile(r"[0-9]+")
 
 
 class Problem(StrEnum):
@@ -111,9 +111,7 @@ def wish(header: str | None, *, now: datetime, window_end: datetime) -> timedelt
 
 def _asked(header: str, now: datetime) -> timedelta | None:
     if SECONDS.fullmatch(header):
-        return timedelta(seconds=int(header))
-    if header.isdigit():
-        return MAX_RETRY_AFTER
+        return timedelta(seconds=int(header)) if len(header) < 9 else MAX_RETRY_AFTER
     try:
         at = parsedate_to_datetime(header)
     except (ValueError, TypeError, OverflowError):

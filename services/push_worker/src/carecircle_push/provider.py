@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 import structlog
-from pywebpush import WebPusher  # pyright: ignore[reportMissingTypeStubs] - it has none
+from pywebpush import WebPusher, WebPushException  # pyright: ignore[reportMissingTypeStubs] - it has none
 
 from carecircle.domain.delivery import Misconfigured, Rejected, Sent, TryLater
 from carecircle.domain.errors import Invalid
@@ -98,7 +98,7 @@ class PushProvider:
             return TryLater("push_service_paused", timedelta(seconds=left))
         try:
             body = await asyncio.to_thread(encrypt, message)
-        except (ValueError, IndexError):  # what pywebpush raises for keys that are none
+        except (WebPushException, ValueError, IndexError):  # what pywebpush raises for keys that are none
             return Rejected("push_keys_unusable", target_gone=True)
         return self._remembered(service, await self._post(message, service, body))
 

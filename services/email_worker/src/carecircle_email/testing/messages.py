@@ -28,12 +28,17 @@ class Message:
     received_at: datetime
     sender: str
     recipients: tuple[str, ...]
-    raw: bytes
+    content: bytes
     encrypted: bool
 
     @cached_property
     def parsed(self) -> EmailMessage:
-        return message_from_bytes(self.raw, policy=policy.default)
+        return message_from_bytes(self.content, policy=policy.default)
+
+    @property
+    def raw(self) -> str:
+        """Every byte of it, as text."""
+        return self.content.decode("utf-8", "replace")
 
     @property
     def subject(self) -> str:
@@ -59,7 +64,7 @@ class Message:
             "text": self.text,
             "html": self.html,
             "encrypted": self.encrypted,
-            "raw_base64": base64.b64encode(self.raw).decode("ascii"),
+            "raw_base64": base64.b64encode(self.content).decode("ascii"),
         }
 
     def _part(self, kind: str) -> str:
@@ -80,9 +85,9 @@ class Inbox:
     def messages(self) -> tuple[Message, ...]:
         return tuple(self._messages)
 
-    async def add(self, sender: str, recipients: tuple[str, ...], raw: bytes, *, encrypted: bool) -> Message:
+    async def add(self, sender: str, recipients: tuple[str, ...], content: bytes, *, encrypted: bool) -> Message:
         self.total += 1
-        message = Message(self.total, datetime.now(UTC), sender, recipients, raw, encrypted)
+        message = Message(self.total, datetime.now(UTC), sender, recipients, content, encrypted)
         self._messages.append(message)
         del self._messages[:-KEPT]
         if self._file is not None:
