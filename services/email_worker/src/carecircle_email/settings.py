@@ -9,6 +9,7 @@ from typing import Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from carecircle.delivery.wording import is_web_url
+from carecircle.runtime.budgets import Budgets
 from carecircle.runtime.settings import Settings
 from carecircle_email.channel import Sender
 from carecircle_email.provider import Limits, Security, Server
@@ -66,7 +67,16 @@ class EmailSettings(Settings):
         )
 
     def limits(self) -> Limits:
-        return Limits(final_reply=self.smtp_final_reply_seconds)
+        """From the one table of time budgets."""
+        budgets = Budgets(lease=self.lease)
+        limits = Limits(
+            connect=budgets.smtp_connect.total_seconds(),
+            command=budgets.smtp_command.total_seconds(),
+            final_reply=self.smtp_final_reply_seconds,
+        )
+        if limits.total >= budgets.send.total_seconds():
+            raise ValueError(f"a mail may take {limits.total} s, more than a send may: {budgets.send}")
+        return limits
 
     def sender(self) -> Sender:
         name, address = parseaddr(self.smtp_sender)
