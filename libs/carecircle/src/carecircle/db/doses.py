@@ -45,7 +45,7 @@ class OccurrenceView:
 
 async def view_of(session: AsyncSession, occurrence_id: UUID) -> OccurrenceView | None:
     found = await session.execute(_views().where(OccurrenceRow.id == occurrence_id))
-    row = found.tuples().one_or_none()
+    row = found.one_or_none()
     return None if row is None else _view(*row)
 
 
@@ -63,7 +63,7 @@ async def views_between(
         )
         .order_by(OccurrenceRow.due_at, OccurrenceRow.id)
     )
-    return [_view(*row) for row in found.tuples()]
+    return [_view(*row) for row in found]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ async def standing_administration(session: AsyncSession, occurrence_id: UUID) ->
         .join(Account, Account.id == Administration.recorded_by)
         .where(Administration.occurrence_id == occurrence_id, Administration.entered_in_error_at.is_(None))
     )
-    return found.tuples().one_or_none()
+    return found.one_or_none()
 
 
 async def administration_of(

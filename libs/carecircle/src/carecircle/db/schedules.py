@@ -156,7 +156,7 @@ def _around(medication_id: UUID) -> Select[str, str, datetime | None]:
 
 
 async def _circumstances(session: AsyncSession, query: Select[str, str, datetime | None]) -> Circumstances | None:
-    row = (await session.execute(query)).tuples().one_or_none()
+    row = (await session.execute(query)).one_or_none()
     if row is None:
         return None
     zone, status, deleted_at = row
