@@ -68,7 +68,9 @@ async def make_circle(session: AsyncSession, *, zone: str = "Europe/Berlin") -> 
     patient = Patient(id=new_id(), display_name="Rosa", zone=zone)
     medication = Medication(id=new_id(), patient_id=patient.id, name="Levodopa")
     accounts = {
-        name: Account(id=new_id(), email=f"{name}-{new_id().hex}@example.org", password_hash=UNUSABLE, display_name=name)
+        name: Account(
+            id=new_id(), email=f"{name}-{new_id().hex}@example.org", password_hash=UNUSABLE, display_name=name
+        )
         for name in ("Anna", "Ben", "Vera", "Stranger")
     }
     session.add_all([patient, *accounts.values()])
