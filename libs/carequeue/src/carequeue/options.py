@@ -126,25 +126,28 @@ class JobOptions:
     def __post_init__(self) -> None:
         if self.job_id is not None:
             check_job_id(self.job_id)
-        if self.delay is not None and self.run_at is not None:
-            raise InvalidOption("say either delay or run_at, not both")
-        if self.delay is not None and not ZERO <= self.delay <= MAX_DELAY:
-            raise InvalidOption(f"a delay is between 0 and {MAX_DELAY.days} days, got {self.delay}")
-        for name in ("run_at", "timestamp"):
-            at = getattr(self, name)
-            if at is not None and at.tzinfo is None:
-                raise InvalidOption(f"{name} wants an aware datetime, got the naive {at.isoformat()}")
+        if self.delay is not None:
+            if self.run_at is not None:
+                raise InvalidOption("say either delay or run_at, not both")
+            if not ZERO <= self.delay <= MAX_DELAY:
+                raise InvalidOption(f"a delay is between 0 and {MAX_DELAY.days} days, got {self.delay}")
+        if self.run_at is not None:
+            _check_aware("run_at", self.run_at)
+        if self.timestamp is not None:
+            _check_aware("timestamp", self.timestamp)
         if self.priority is not None and not 0 <= self.priority <= MAX_PRIORITY:
             raise InvalidOption(f"a priority is between 0 (first) and {MAX_PRIORITY}, got {self.priority}")
-        for name in ("attempts", "keep_logs", "stack_trace_limit", "size_limit"):
-            number = getattr(self, name)
-            if number is not None and number < 0:
-                raise InvalidOption(f"{name} is 0 or more, got {number}")
+        _check_not_negative("attempts", self.attempts)
+        _check_not_negative("keep_logs", self.keep_logs)
+        _check_not_negative("stack_trace_limit", self.stack_trace_limit)
+        _check_not_negative("size_limit", self.size_limit)
 
     def over(self, defaults: JobOptions) -> JobOptions:
         """These options, with what they leave unsaid taken from `defaults`."""
-        if defaults == UNSAID:
+        if defaults is UNSAID:
             return self
+        if self is UNSAID:
+            return defaults
         said: dict[str, Any] = {}
         for name in _NAMES:
             own = getattr(self, name)
@@ -156,8 +159,14 @@ class JobOptions:
         return JobOptions(**said)
 
 
-UNSAID = JobOptions()
-_NAMES = tuple(field.name for field in fields(JobOptions))
+def _check_aware(name: str, at: datetime) -> None:
+    if at.tzinfo is None:
+        raise InvalidOption(f"{name} wants an aware datetime, got the naive {at.isoformat()}")
+
+
+def _check_not_negative(name: str, number: int | None) -> None:
+    if number is not None and number < 0:
+        raise InvalidOption(f"{name} is 0 or more, got {number}")
 
 
 def check_job_id(job_id: str) -> None:
@@ -179,6 +188,10 @@ def check_job_id(job_id: str) -> None:
         raise InvalidOption(f"a job id is printable text, got {job_id!r}")
     if ":" in job_id and job_id.count(":") != 2:
         raise InvalidOption(f"a job id has no ':' (it separates Redis keys), got {job_id!r}")
+
+
+UNSAID = JobOptions()
+_NAMES = tuple(field.name for field in fields(JobOptions))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

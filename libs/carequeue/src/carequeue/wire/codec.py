@@ -35,6 +35,8 @@ PLAIN_OPTIONS = {
 }
 """Options whose value is the same on the wire, by our name."""
 
+_OPTS = json.JSONEncoder(separators=(",", ":"))
+
 
 @dataclass(frozen=True, slots=True)
 class JobRecord:
@@ -119,7 +121,7 @@ def encode_job(new: NewJob[Any], defaults: JobOptions, now: datetime) -> JobReco
         id=options.job_id or "",
         name=new.name,
         data=data,
-        opts=json.dumps(said, separators=(",", ":"), ensure_ascii=False),
+        opts=_OPTS.encode(said),
         timestamp=timestamp,
         delay=delay or 0,
         priority=options.priority or 0,

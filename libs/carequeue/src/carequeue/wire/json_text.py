@@ -27,7 +27,10 @@ def stringify(value: object, where: str = "data") -> str:
         PayloadError: something in it JSON cannot carry; the message names the place.
     """
     try:
-        text = _write(value, where)
+        text = _write(value)
+    except _Unfit as problem:
+        place = ".".join([where, *reversed(problem.path)])
+        raise PayloadError(f"{place}: {problem}") from None
     except RecursionError as error:
         raise PayloadError(f"{where}: nested too deep for JSON") from error
     return text if text.isascii() else SURROGATES.sub(_surrogate, text)
@@ -45,7 +48,15 @@ def parse(text: str, where: str = "data") -> Any:
         raise PayloadError(f"{where}: not JSON: {error}") from error
 
 
-def _write(value: object, where: str) -> str:
+class _Unfit(Exception):
+    """JSON cannot carry it. On its way up it gathers the path, so that what fits costs nothing for it."""
+
+    def __init__(self, reason: str) -> None:
+        self.path: list[str] = []
+        super().__init__(reason)
+
+
+def _write(value: object) -> str:
     match value:
         case str():
             return encode_basestring(value)
@@ -56,37 +67,56 @@ def _write(value: object, where: str) -> str:
         case int():
             return int.__repr__(value)
         case float():
-            return _number(value, where)
+            return _number(value)
         case dict():
-            return _object(cast("Mapping[object, object]", value), where)
+            return _object(cast("Mapping[object, object]", value))
         case list() | tuple():
-            items = cast("Sequence[object]", value)
-            return f"[{','.join([_write(item, f'{where}.{place}') for place, item in enumerate(items)])}]"
+            return _array(cast("Sequence[object]", value))
         case _:
-            raise PayloadError(f"{where}: JSON cannot carry a {type(value).__name__}")
+            raise _Unfit(f"JSON cannot carry a {type(value).__name__}")
 
 
-def _object(value: Mapping[object, object], where: str) -> str:
+def _array(value: Sequence[object]) -> str:
+    items: list[str] = []
+    try:
+        for item in value:
+            items.append(_write(item))
+    except _Unfit as problem:
+        problem.path.append(str(len(items)))
+        raise
+    return f"[{','.join(items)}]"
+
+
+def _object(value: Mapping[object, object]) -> str:
     members: list[str] = []
-    for key in _in_order(value, where):
-        members.append(f"{encode_basestring(key)}:{_write(value[key], f'{where}.{key}')}")
+    key = ""
+    try:
+        for key in _in_order(value):
+            members.append(f"{encode_basestring(key)}:{_write(value[key])}")
+    except _Unfit as problem:
+        if key:
+            problem.path.append(key)
+        raise
     return f"{{{','.join(members)}}}"
 
 
-def _in_order(value: Mapping[object, object], where: str) -> list[str]:
+def _in_order(value: Mapping[object, object]) -> list[str]:
     """JavaScript's order of keys: those that look like array indexes ascending, then the others as they were set."""
     keys: list[str] = []
     indexes: list[str] = []
     for key in value:
         if not isinstance(key, str):
-            raise PayloadError(f"{where}: a key of a JSON object is a string, got {key!r}")
-        (indexes if INDEX.fullmatch(key) and int(key) <= MAX_INDEX else keys).append(key)
+            raise _Unfit(f"a key of a JSON object is a string, got {key!r}")
+        if key[:1].isdigit() and INDEX.fullmatch(key) and int(key) <= MAX_INDEX:
+            indexes.append(key)
+        else:
+            keys.append(key)
     return sorted(indexes, key=int) + keys if indexes else keys
 
 
-def _number(value: float, where: str) -> str:
+def _number(value: float) -> str:
     if not math.isfinite(value):
-        raise PayloadError(f"{where}: JSON has no {value}")
+        raise _Unfit(f"JSON has no {value}")
     size = abs(value)
     if size == 0:
         return "0"
