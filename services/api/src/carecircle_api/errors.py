@@ -31,7 +31,7 @@ STATUS: dict[type[DomainError], int] = {
 """By the nearest class: a new kind of conflict is a 409 without being named here."""
 
 CODES: dict[int, tuple[str, str]] = {
-    400: ("bad_request", "The request cannot be read."),
+    400: ("malformed_body", "The body cannot be read."),
     401: ("unauthenticated", "Log in: this needs a valid access token."),
     404: ("no_such_path", "There is nothing at this path."),
     405: ("method_not_allowed", "This path does not know this method."),
@@ -121,7 +121,7 @@ def _refusal(error: DomainError) -> Problem:
 
 def _invalid(found: Sequence[Any]) -> Problem:
     if any(item["type"] == "json_invalid" for item in found):
-        return Problem(400, "malformed_json", "The body is not JSON.", [FieldError("body", "This is not JSON.")])
+        return Problem(400, *CODES[400], [FieldError("body", "This is not JSON.")])
     errors = [FieldError(_field(item["loc"]), _message(item)) for item in found]
     return Problem(422, "invalid", "The input does not make sense; `errors` says where.", errors)
 
