@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
-from functools import cache
+from datetime import UTC, date, datetime, time, timedelta
+from functools import cache, lru_cache
+from itertools import pairwise
 from typing import NamedTuple
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -35,6 +36,23 @@ def resolve(nominal_local: datetime, zone: ZoneInfo) -> Resolved | None:
     if shown.date() != nominal_local.date():
         return None
     return Resolved(due_at, GAP)
+
+
+def steady_offset(day: date, zone: ZoneInfo) -> timedelta | None:
+    """What the wall clock is ahead of UTC by on the whole of a local date; None: the clocks may change on it."""
+    return _steady_offsets(zone, day.year).get(day.toordinal())
+
+
+@lru_cache(maxsize=2048)
+def _steady_offsets(zone: ZoneInfo, year: int) -> dict[int, timedelta]:
+    """By ordinal of the date. One year of one zone is read once: most dates of most schedules need no more."""
+    first = date(year, 1, 1).toordinal()
+    days = [datetime.combine(date.fromordinal(first + n), time.min, zone) for n in range(367)]
+    offsets = [day.utcoffset() for day in days]
+    # No clock changes twice within a day (a test looks), so a day that ends as it began did not change.
+    return {
+        first + n: here for n, (here, next_day) in enumerate(pairwise(offsets)) if here is not None and here == next_day
+    }
 
 
 def wall_time(instant: datetime, zone: ZoneInfo) -> datetime:
