@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from email.headerregistry import Address
-from email.utils import parseaddr
+import re
 from typing import Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
@@ -11,8 +10,10 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from carecircle.delivery.wording import is_web_url
 from carecircle.runtime.budgets import Budgets
 from carecircle.runtime.settings import Settings
-from carecircle_email.channel import Sender
+from carecircle_email.channel import MAILBOX, Sender
 from carecircle_email.provider import Limits, Security, Server
+
+SENDER = re.compile(rf'(?P<name>[^<>@,;:"]+)<(?P<address>{MAILBOX.pattern})>|(?P<bare>{MAILBOX.pattern})')
 
 
 class EmailSettings(Settings):
@@ -33,12 +34,8 @@ class EmailSettings(Settings):
     @field_validator("smtp_sender")
     @classmethod
     def _one_mailbox(cls, value: str) -> str:
-        name, address = parseaddr(value)
-        try:
-            Address(name, addr_spec=address)
-        except (ValueError, IndexError) as error:
-            raise ValueError("one mailbox, as in CareCircle <reminders@example.org>") from error
-        if not address.isascii() or "@" not in address:
+        found = SENDER.fullmatch(value)
+        if found is None or not value.isprintable() or not (found["address"] or found["bare"]).isascii():
             raise ValueError("one mailbox, as in CareCircle <reminders@example.org>")
         return value
 
@@ -79,5 +76,5 @@ class EmailSettings(Settings):
         return limits
 
     def sender(self) -> Sender:
-        name, address = parseaddr(self.smtp_sender)
-        return Sender(name, address, self.public_url, self.unsubscribe_url)
+        name, _, address = self.smtp_sender.rpartition("<")
+        return Sender(name.strip(), address.rstrip(">"), self.public_url, self.unsubscribe_url)

@@ -37,8 +37,10 @@ def occurrence_url(public_url: str, occurrence_id: UUID) -> str:
 
 
 def is_web_url(url: str) -> bool:
+    """Whether it can stand in a header or a text as it is."""
     parts = urlsplit(url)
-    return parts.scheme in ("http", "https") and bool(parts.hostname) and url.isascii() and url.isprintable()
+    harmless = url.isascii() and url.isprintable() and not set(url) & set(' <>"')
+    return harmless and parts.scheme in ("http", "https") and bool(parts.hostname)
 
 
 def _kept(character: str) -> str:

@@ -1,0 +1,101 @@
+"""What a push message says and does not say, and when it may sound again."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from carecircle_push.channel import MAX_PAYLOAD, payload, topic
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from carecircle.channels import MessageFacts
+
+    Facts = Callable[..., MessageFacts]
+
+URL = "https://care.example/occurrences/01936f0e-0000-7000-8000-00000000d05e"
+
+
+def said(facts: MessageFacts) -> dict[str, Any]:
+    return json.loads(payload(facts, URL))
+
+
+def test_it_has_what_a_service_worker_needs(facts: Facts) -> None:
+    message = said(facts())
+
+    assert set(message) == {"title", "body", "tag", "renotify", "url", "occurrence_id", "kind"}
+    assert message["tag"] == message["occurrence_id"] == str(facts().occurrence_id)
+    assert message["url"] == URL
+    assert message["kind"] == "due"
+
+
+def test_by_default_a_lock_screen_learns_no_name_and_no_medicine(facts: Facts) -> None:
+    for changes in ({}, {"late": True}, {"kind": "answered", "answer": "taken"}):
+        message = said(facts(**changes))
+        text = message["title"] + message["body"]
+        assert "Rosa" not in text
+        assert "Ana" not in text
+        assert "08:00" in text
+
+
+def test_details_are_in_the_body_of_who_asked_and_never_in_the_title(facts: Facts) -> None:
+    message = said(facts(medication_name="Metoprolol", dose="1 tablet"))
+
+    assert "Metoprolol" in message["body"]
+    assert "Metoprolol" not in message["title"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "sounds"),
+    [
+        ({}, True),
+        # The same message once more: if the first copy is shown, this one replaces it without a sound.
+        ({"attempt": 2}, False),
+        # A snooze's repeat must be heard although the reminder before it is still shown, at any attempt.
+        ({"step": 1}, True),
+        ({"step": 1, "attempt": 2}, True),
+        ({"kind": "answered", "answer": "taken"}, False),
+    ],
+)
+def test_it_sounds_for_each_planned_reminder_and_not_for_copies(
+    facts: Facts, changes: dict[str, Any], sounds: bool
+) -> None:
+    assert said(facts(**changes))["renotify"] is sounds
+
+
+def test_a_copy_differs_in_nothing_else(facts: Facts) -> None:
+    assert said(facts(attempt=2)) == said(facts()) | {"renotify": False}
+
+
+def test_an_answer_replaces_the_reminder_under_the_same_tag(facts: Facts) -> None:
+    answered = said(facts(kind="answered", answer="taken"))
+
+    assert answered["tag"] == said(facts())["tag"]
+    assert "taken" in answered["body"]
+
+
+@pytest.mark.parametrize("name", ["M" * 200, "薬" * 200, "💊" * 200, '"\\' * 100, "\u202e" * 200 + "x"])
+def test_it_fits_every_push_service_whatever_people_typed(facts: Facts, name: str) -> None:
+    hostile = dict.fromkeys(("medication_name", "dose", "patient_name", "recipient_name"), name)
+    made = payload(facts(**hostile), "https://care.example/" + "u" * 1000)
+
+    assert len(made) <= MAX_PAYLOAD
+    assert json.loads(made)["title"]
+    assert "\u202e" not in made.decode()
+
+
+def test_a_public_url_that_fits_no_message_is_an_error(facts: Facts) -> None:
+    with pytest.raises(ValueError, match="public URL"):
+        payload(facts(), "https://care.example/" + "u" * 2700)
+
+
+def test_a_topic_is_as_rfc_8030_wants_it_one_for_each_dose(facts: Facts) -> None:
+    one, other = topic(facts().occurrence_id), topic(facts().delivery_id)
+
+    assert re.fullmatch(r"[A-Za-z0-9_-]{24,32}", one)
+    assert one == topic(facts().occurrence_id)
+    assert one != other
