@@ -6,9 +6,9 @@ import re
 from pathlib import Path
 
 import pytest
-from carequeue.wire.keys import QueueKeys
 
 import carequeue
+from carequeue.wire.keys import QueueKeys
 
 LUA = Path(carequeue.__file__).parent / "lua"
 COMMANDS = sorted((LUA / "commands").glob("*.lua"))

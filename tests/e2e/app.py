@@ -36,13 +36,6 @@ class App:
     ) -> None:
         await self._client.aclose()
 
-    async def is_ready(self) -> bool:
-        try:
-            answer = await self._client.get("/readyz")
-        except httpx2.TransportError:
-            return False
-        return answer.status_code == 200
-
     async def get(self, path: str) -> Any:
         return await self._call("GET", path)
 
@@ -65,7 +58,7 @@ class Story:
         self.app = app
         self.patient = patient
         self.medication = medication
-        self.subscription: dict[str, Any] | None = None
+        self.endpoint = ""
 
     @classmethod
     async def begin(cls, app: App, *, severity: str = "normal") -> Story:
@@ -74,7 +67,9 @@ class Story:
         return cls(app, patient, await app.post(f"/patients/{patient['id']}/medications", body))
 
     async def subscribe(self, subscription: dict[str, Any]) -> None:
-        self.subscription = await self.app.post("/push-subscriptions", subscription)
+        """Register a browser's push subscription, as it gives it."""
+        self.endpoint = str(subscription["endpoint"])
+        await self.app.post("/push-subscriptions", subscription)
 
     async def schedule(self, due_at: datetime) -> None:
         body = {

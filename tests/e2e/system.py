@@ -9,7 +9,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from carecircle_push.testing import PushSink
+import httpx2
 from redis.asyncio import Redis
 from tests.e2e.app import App
 from tests.e2e.waiting import eventually
@@ -17,6 +17,7 @@ from tests.e2e.waiting import eventually
 from carecircle.runtime import vapid
 from carecircle_cli.engines import EmbeddedValkey, free_port
 from carecircle_email.testing import SmtpSink
+from carecircle_push.testing import PushSink
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,9 +50,13 @@ class System:
         await self.mail.start()
         await self.push.start()
         self._env = self._environment()
-        for service in SERVICES:
-            self.start(service)
-        await eventually(self._ready, "every service answers /readyz", seconds=60)
+        try:
+            for service in SERVICES:
+                self.start(service)
+            await eventually(self._ready, "the API is ready and nothing has ended", seconds=60)
+        except BaseException:
+            await self.__aexit__()
+            raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -103,7 +108,11 @@ class System:
         for name, process in self._processes.items():
             if process.poll() is not None:
                 raise AssertionError(f"{name} ended with {process.returncode}; its log:\n{self.log(name)}")
-        return await App(self.api_url).is_ready()
+        async with httpx2.AsyncClient(timeout=5) as client:
+            try:
+                return (await client.get(f"{self.api_url}/readyz")).is_success
+            except httpx2.TransportError:
+                return False
 
     def _environment(self) -> dict[str, str]:
         (self.folder / "secret").write_text("0123456789abcdef" * 4)
@@ -126,7 +135,7 @@ class System:
             "CARECIRCLE_RETRY_BASE": str(RETRY_BASE_SECONDS),
             "CARECIRCLE_LEASE_SECONDS": str(LEASE_SECONDS),
             "CARECIRCLE_RECONCILE_SECONDS": str(RECONCILE_SECONDS),
-            "CARECIRCLE_LOG_LEVEL": "info",
+            "CARECIRCLE_LOG_LEVEL": "INFO",
         }
 
 

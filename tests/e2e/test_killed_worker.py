@@ -46,6 +46,6 @@ async def test_a_worker_killed_between_claim_and_handoff_costs_a_lease_and_nothi
 
         await eventually(sent, "another worker has sent it", seconds=LEASE_SECONDS + 40)
         (row,) = await story.deliveries()
-        assert row["attempt"] == 2
-        assert row["ambiguous"] == 0, "nothing had left the first worker"
+        assert row["attempts"] == 2
+        assert row["ambiguous_attempts"] == 0, "nothing had left the first worker"
         assert len(system.mail.to(app.email)) == 1

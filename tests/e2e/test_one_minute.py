@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 import pytest_asyncio
-from carecircle_push.testing import PushFault
 from tests.e2e.app import Story, next_minute
 from tests.e2e.system import RECONCILE_SECONDS, System
 from tests.e2e.waiting import eventually, until
 
 from carecircle_email.testing import Fault, Point
+from carecircle_push.testing import PushFault
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -65,9 +65,7 @@ async def _order_faults(system: System, stories: dict[str, Story]) -> None:
         Fault(Point.END, reply="451 4.3.0 Try again later", times=2, recipient=stories["greylisted"].app.email),
         Fault(Point.RCPT, reply="550 5.1.1 No such user", times=None, recipient=stories["refused"].app.email),
     )
-    subscription = stories["unsubscribed"].subscription
-    assert subscription
-    system.push.fail(PushFault(410, endpoint=subscription["endpoint"]))
+    system.push.fail(PushFault(410, endpoint=stories["unsubscribed"].endpoint))
 
 
 async def _act_before_due(stories: dict[str, Story]) -> None:
@@ -81,7 +79,7 @@ async def _act_before_due(stories: dict[str, Story]) -> None:
 async def test_a_due_dose_sends_one_mail_and_one_push(minute: Minute) -> None:
     story = minute["plain"]
     (mail,) = minute.system.mail.to(story.app.email)
-    (push,) = minute.system.push.to(_endpoint(story))
+    (push,) = minute.system.push.to(story.endpoint)
     assert await story.states() == {"email": "sent", "push": "sent"}
     assert minute.due_at <= mail.received_at < minute.due_at + timedelta(seconds=20)
     occurrence = await story.occurrence()
@@ -93,7 +91,7 @@ async def test_a_due_dose_sends_one_mail_and_one_push(minute: Minute) -> None:
 async def test_messages_have_no_drug_name_unless_their_reader_asked_for_it(minute: Minute) -> None:
     story = minute["plain"]
     (mail,) = minute.system.mail.to(story.app.email)
-    (push,) = minute.system.push.to(_endpoint(story))
+    (push,) = minute.system.push.to(story.endpoint)
     assert "Secretamol" not in mail.raw
     assert "Secretamol" not in push.text
 
@@ -111,7 +109,7 @@ async def test_neither_logs_nor_redis_know_names_or_addresses(minute: Minute) ->
 async def test_a_medication_on_hold_sends_nothing(minute: Minute) -> None:
     story = minute["held"]
     assert minute.system.mail.to(story.app.email) == []
-    assert minute.system.push.to(_endpoint(story)) == []
+    assert minute.system.push.to(story.endpoint) == []
     assert await story.states() == {}
     assert (await story.occurrence())["state"] == "on_hold"
 
@@ -119,7 +117,7 @@ async def test_a_medication_on_hold_sends_nothing(minute: Minute) -> None:
 async def test_a_dose_taken_early_sends_nothing(minute: Minute) -> None:
     story = minute["early"]
     assert minute.system.mail.to(story.app.email) == []
-    assert minute.system.push.to(_endpoint(story)) == []
+    assert minute.system.push.to(story.endpoint) == []
     assert (await story.occurrence())["state"] == "taken"
 
 
@@ -127,7 +125,7 @@ async def test_a_mail_refused_twice_for_now_is_sent_at_the_third_attempt(minute:
     story = minute["greylisted"]
     (mail,) = minute.system.mail.to(story.app.email)
     (row,) = [row for row in await story.deliveries() if row["channel"] == "email"]
-    assert (row["state"], row["attempt"]) == ("sent", 3)
+    assert (row["state"], row["attempts"]) == ("sent", 3)
     # Backoff from a base of 2 s with a fifth of jitter: at least 1.6 s and 3.2 s.
     assert mail.received_at >= minute.due_at + timedelta(seconds=4.8)
 
@@ -144,8 +142,3 @@ async def test_a_subscription_that_is_gone_is_forgotten_and_the_mail_still_goes(
     assert await story.states() == {"email": "sent", "push": "failed"}
     assert (await story.app.get("/push-subscriptions"))["items"] == []
     assert len(minute.system.mail.to(story.app.email)) == 1
-
-
-def _endpoint(story: Story) -> str:
-    assert story.subscription
-    return str(story.subscription["endpoint"])
