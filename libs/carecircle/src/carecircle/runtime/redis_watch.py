@@ -85,4 +85,7 @@ class RedisWatch:
             return
         self._up = answered
         self._changed_at = time.monotonic()
-        log.warning("redis.back" if answered else "redis.away")
+        if answered:
+            log.info("redis.back")
+        else:
+            log.warning("redis.away")

@@ -38,8 +38,8 @@ def counts(as_json: AsJson = False, data_dir: DataDirOption = DEFAULT_DATA_DIR) 
         return
     table = Table(box=None, pad_edge=False)
     table.add_column("queue")
-    for state in (*STATES, "paused"):
-        table.add_column(state, justify="right")
+    for heading in (*STATES[:-1], "children", "paused"):
+        table.add_column(heading, justify="right", overflow="fold")
     for name, row in rows.items():
         table.add_row(name, *(str(row[state]) for state in STATES), "yes" if row["paused"] else "")
     output().print(table)
@@ -66,7 +66,10 @@ def jobs(
     if as_json:
         typer.echo(json.dumps(rows, indent=2))
         return
-    table = Table("id", "name", "attempts", "added", "started", "finished", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    table.add_column("id", no_wrap=True, min_width=39)  # to be copied: a UUID and its generation
+    for heading in ("name", "attempts", "added", "started", "finished"):
+        table.add_column(heading, overflow="fold")
     for row in rows:
         table.add_row(
             row["id"], row["name"], str(row["attempts"]), *(row[key] or "" for key in ("added", "started", "finished"))

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import httpx2
+from rich.markup import escape
 
 from carecircle.runtime import vapid
 from carecircle_cli.demo.circle import seed
@@ -73,19 +74,21 @@ async def _tell(site: Site, circle: Circle, report: TerminalReport) -> None:
 
 
 def _sentence(arrival: Arrival, where: str | None) -> str:
-    channel = CHANNELS.get(arrival.channel, arrival.channel)
+    channel, recipient = CHANNELS.get(arrival.channel, arrival.channel), escape(arrival.recipient)
     if not arrival.sent:
-        return f"  [red]✗[/] the {channel} to {arrival.recipient} was not sent: {arrival.outcome}"
+        return f"  [red]✗[/] the {channel} to {recipient} was not sent: {escape(arrival.outcome)}"
     see = f" · see {where}" if where else ""
     seconds = arrival.after.total_seconds()
-    return f"  [bold green]✓[/] the {channel} to {arrival.recipient} was sent {seconds:.1f} s after it was due{see}"
+    return f"  [bold green]✓[/] the {channel} to {recipient} was sent {seconds:.1f} s after it was due{see}"
 
 
 async def _browser(site: Site) -> dict[str, Any]:
     """A new browser of the push sink: its subscription, as `PushSubscription.toJSON()` gives it."""
     async with httpx2.AsyncClient(timeout=10) as client:
-        answer = await client.post(
-            f"{site.push_url}/subscriptions", json={"applicationServerKey": vapid.public_key(site.data.vapid_key())}
-        )
-        answer.raise_for_status()
+        key = vapid.public_key(site.data.vapid_key())
+        try:
+            answer = await client.post(f"{site.push_url}/subscriptions", json={"applicationServerKey": key})
+            answer.raise_for_status()
+        except httpx2.HTTPError as error:
+            raise CommandFailed(f"the push sink gave no subscription ({error})") from error
         return answer.json()

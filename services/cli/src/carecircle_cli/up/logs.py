@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 LARGEST = 10 * 1024 * 1024
 NOTABLE = frozenset({"warning", "error", "critical"})
-HIDDEN = frozenset({"event", "level", "timestamp", "exception", "service"})
+HIDDEN = frozenset({"event", "level", "logger", "timestamp", "exception", "service"})
 LONGEST = 400
 
 
@@ -64,15 +64,19 @@ class Lines:
 
 
 def shown(line: str) -> str | None:
-    """A service's warnings and errors as `event key=value`; a line that is no event (a traceback) as it is."""
-    if not line.strip():
+    """A service's warnings and errors, in few words; a line that is no event (a traceback) as it is."""
+    event = _event(line)
+    if not line.strip() or (event is not None and str(event.get("level", "")).lower() not in NOTABLE):
         return None
+    return brief(line)
+
+
+def brief(line: str) -> str:
+    """An event as `event key=value`; any other line as it is. Not longer than a person reads."""
     event = _event(line)
     if event is None:
         return line[:LONGEST]
-    if str(event.get("level", "")).lower() not in NOTABLE:
-        return None
-    facts = " ".join(f"{key}={value}" for key, value in event.items() if key not in HIDDEN)
+    facts = " ".join(f"{key}={value}" for key, value in event.items() if key not in HIDDEN and value is not None)
     return f"{event.get('event', '')} {facts}".strip()[:LONGEST]
 
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 from rich.text import Text
 
+from carecircle_cli.up.logs import brief
+
 if TYPE_CHECKING:
     import signal
     from collections.abc import Generator
@@ -20,6 +22,7 @@ NAMES = {
     "push_sink": "push sink", "email": "email worker", "push_worker": "push worker", "dispatcher": "dispatcher",
     "api": "API",
 }  # fmt: skip
+LINES_OF_A_CRASH = 5
 WIDTH = max(map(len, NAMES.values()))
 COLOURS = ("cyan", "magenta", "blue", "yellow", "green", "bright_cyan", "bright_magenta", "bright_blue")
 
@@ -39,8 +42,8 @@ class TerminalReport:
 
     def crashed(self, name: str, how: str, last_lines: str, again_in: float) -> None:
         self.problem(f"{NAMES.get(name, name)} {how}; starting it again in {again_in:g} s")
-        for text in last_lines.splitlines()[-5:]:
-            self.line(name, text)
+        for text in last_lines.splitlines()[-LINES_OF_A_CRASH:]:
+            self.line(name, brief(text))
 
     def back(self, name: str) -> None:
         self._print(f"  [green]✓[/] {NAMES.get(name, name)} is back")

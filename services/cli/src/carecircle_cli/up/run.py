@@ -7,6 +7,8 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from rich.markup import escape
+
 from carecircle_cli.engines import EmbeddedPostgres, EmbeddedValkey, is_free
 from carecircle_cli.errors import CommandFailed
 from carecircle_cli.up import demo, given, plan
@@ -51,7 +53,7 @@ async def up(options: UpOptions, report: TerminalReport) -> bool:
 
 
 async def _bring_up(options: UpOptions, data: DataDir, supervisor: Supervisor, report: TerminalReport) -> None:
-    report.say(f"[bold]CareCircle Reminders[/] [dim]· data and logs in {data.path} · Ctrl-C stops it[/]")
+    report.say(f"[bold]CareCircle Reminders[/] [dim]· data and logs in {escape(str(data.path))} · Ctrl-C stops it[/]")
     ports = data.ports(plan.PORTS, {} if options.port is None else {"api": options.port})
     with report.step("starting PostgreSQL and Redis"):
         site = await _start_engines(options, data, ports, supervisor)

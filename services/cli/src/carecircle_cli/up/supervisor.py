@@ -75,12 +75,13 @@ class Supervisor:
         Raises:
             ChildFailed: it ended with another exit code than 0.
         """
-        child = self._child(program)
+        child, began = self._child(program), time.monotonic()
         self._stages.append([child])
         await child.spawn()
         code = await child.wait()
         if code:
             raise ChildFailed(f"{program.name} {how_it_ended(code)}:\n{child.last_lines}")
+        self.report.ready(program.name, time.monotonic() - began)
 
     async def watch(self) -> None:
         """Start crashed children again until this is cancelled."""
