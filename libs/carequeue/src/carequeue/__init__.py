@@ -21,6 +21,7 @@ from carequeue.errors import (
     WorkerNotStarted,
     WrongState,
 )
+from carequeue.events import Event, QueueEvents
 from carequeue.inspect import Counts, Inspector, WorkerInfo
 from carequeue.job import Job, JobState
 from carequeue.kind import JobKind, NewJob
@@ -28,16 +29,20 @@ from carequeue.options import Backoff, JobOptions, KeepJobs, ParentRef, WorkerOp
 from carequeue.queue import Queue
 from carequeue.repeat import Repeat
 from carequeue.scheduler import Scheduler
+from carequeue.telemetry import Telemetry
+from carequeue.worker import JobContext, ThreadJobContext, Worker
 
 __all__ = [
     "Backoff",
     "CarequeueError",
     "ConnectionLost",
     "Counts",
+    "Event",
     "Inspector",
     "Instruction",
     "InvalidOption",
     "Job",
+    "JobContext",
     "JobError",
     "JobKind",
     "JobLocked",
@@ -51,6 +56,7 @@ __all__ = [
     "ParentRef",
     "PayloadError",
     "Queue",
+    "QueueEvents",
     "QueueNotPaused",
     "Repeat",
     "RetryAt",
@@ -58,8 +64,11 @@ __all__ = [
     "SchedulerBusy",
     "SchedulerOwnsJob",
     "Skip",
+    "Telemetry",
+    "ThreadJobContext",
     "Unrecoverable",
     "UnsuitableRedis",
+    "Worker",
     "WorkerInfo",
     "WorkerNotStarted",
     "WorkerOptions",

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from carequeue.scheduler import advance
 from carequeue.store.commands import Commands, MarkerQueue
+from carequeue.store.scheduling import Scheduling
 from carequeue.worker.bell import Bell
 from carequeue.worker.executor import Executor
-from carequeue.worker.fetcher import Fetcher
+from carequeue.worker.fetcher import FLIGHTS, Fetcher
 from carequeue.worker.lock_keeper import LockKeeper
 from carequeue.worker.reporter import Reporter
 from carequeue.worker.shutdown import Shutdown
@@ -17,7 +20,7 @@ from carequeue.worker.stall_checker import StallChecker
 from carequeue.worker.threads import Threads
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Iterable
 
     from redis.asyncio import Redis
 
@@ -29,8 +32,7 @@ if TYPE_CHECKING:
     from carequeue.worker.slots import Slots
 
 
-async def advance(job: Any) -> None: ...
-
+CANCEL_AGAIN = 0.05
 
 log = logging.getLogger("carequeue.worker")
 
@@ -42,6 +44,7 @@ class Assembly:
         self._setting = setting
         self._slots = slots
         self._commands = Commands(client, keys)
+        self._advance = partial(advance, Scheduling(client, keys))
         self._bell = Bell(setting, MarkerQueue(blocking, keys), slots)
         self._threads = Threads(f"carequeue-{setting.terms.queue}")
         self._loops: list[asyncio.Task[None]] = []
@@ -52,26 +55,24 @@ class Assembly:
     ) -> Shutdown:
         """Start the loops; what comes back ends the worker."""
         setting, slots, commands = self._setting, self._slots, self._commands
-        executor = Executor(setting, commands, slots, handlers, rules, self._threads, advance)
+        executor = Executor(setting, commands, slots, handlers, rules, self._threads, self._advance)
         fetcher = Fetcher(setting, commands, slots, self._bell, Reporter(setting), executor.start)
         if not options.skip_stalled_check:
             self._loop(StallChecker(setting, commands).run(), "stalled", crashed)
         if not options.skip_lock_renewal:
             self._loop(LockKeeper(setting, commands, executor, slots).run(), "locks", crashed)
-        self._loop(fetcher.run(), "fetch", crashed)
+        for _ in range(FLIGHTS):
+            self._loop(fetcher.fly(), "fetch", crashed)
         self._listening = self._loop(self._bell.listen(), "markers", crashed)
         return Shutdown(setting, slots, executor)
 
     async def stop_listening(self) -> None:
         """Before the last call to Redis, which gives back a wake-up that was taken in the meantime."""
         if self._listening is not None:
-            self._listening.cancel()
-            await asyncio.wait([self._listening])
+            await end([self._listening])
 
     async def stop(self) -> None:
-        for loop in self._loops:
-            loop.cancel()
-        await asyncio.gather(*self._loops, return_exceptions=True)
+        await end(self._loops)
         self._bell.silence()
         self._threads.close()
 
@@ -87,3 +88,16 @@ class Assembly:
         task.add_done_callback(ended)
         self._loops.append(task)
         return task
+
+
+async def end(tasks: Iterable[asyncio.Task[None]]) -> None:
+    """Cancel tasks until they have ended.
+
+    Once is not enough: redis-py sends through `asyncio.wait_for`, which on Python 3.11 swallows a cancellation that
+    arrives in the moment in which the sending is done.
+    """
+    pending = {task for task in tasks if not task.done()}
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=CANCEL_AGAIN)

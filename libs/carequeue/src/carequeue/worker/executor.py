@@ -43,7 +43,7 @@ class Executor:
         handlers: Handlers,
         rules: Rules,
         threads: Threads,
-        advance: Callable[[Job[Any]], Awaitable[None]],
+        advance: Callable[[Job[Any], int], Awaitable[None]],
     ) -> None:
         self._setting = setting
         self._terms = setting.terms
@@ -147,7 +147,7 @@ class Executor:
     async def _advance_scheduler(self, run: Run) -> None:
         """The scheduler's next run is made before this one runs, as every client of the queue does it."""
         try:
-            await self._advance(run.job)
+            await self._advance(run.job, self._setting.clock.now_ms())
         except ConnectionLost as error:
             self._hooks.call("error", error)
             run.returning = True  # whoever takes the job next makes the next run first

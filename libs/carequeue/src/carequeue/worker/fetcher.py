@@ -48,13 +48,8 @@ class Fetcher:
         self._reporter = reporter
         self._start = start
 
-    async def run(self) -> None:
-        """Fly until cancelled."""
-        async with asyncio.TaskGroup() as flights:
-            for number in range(FLIGHTS):
-                flights.create_task(self._fly(), name=f"carequeue:{self._terms.queue}:flight-{number}")
-
-    async def _fly(self) -> None:
+    async def fly(self) -> None:
+        """Make one flight after the other until cancelled; FLIGHTS of these loops run at once."""
         while True:
             flight = self._slots.next_flight()
             if flight is None:

@@ -69,10 +69,11 @@ class Worker:
         if isinstance(connection, Redis):
             check_client(connection)
         self.name = name
+        self.prefix = prefix
+        self.connection = connection
         self.telemetry = telemetry or Telemetry()
         self._options = replace(options or WorkerOptions(), **single_options)
         self._keys = QueueKeys(prefix, name)
-        self._connection = connection
         self._strategies = backoff_strategies or {}
         self._clock = clock or SystemClock()
         self._handlers = Handlers()
@@ -257,11 +258,11 @@ class Worker:
         suffix = f":w:{self._options.name}" if self._options.name else ""
         name = client_name(self._keys.prefix, self.name, suffix)  # Node's getWorkers finds workers by it
         block = self._options.drain_delay
-        if isinstance(self._connection, Redis):
-            client, blocking = self._connection, blocking_twin(self._connection, block, client_name=name)
+        if isinstance(self.connection, Redis):
+            client, blocking = self.connection, blocking_twin(self.connection, block, client_name=name)
             self._clients = [blocking]
         else:
-            client, blocking = connect(self._connection), connect(self._connection, block=block, client_name=name)
+            client, blocking = connect(self.connection), connect(self.connection, block=block, client_name=name)
             self._clients = [client, blocking]
         return client, blocking
 

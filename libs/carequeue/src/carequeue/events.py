@@ -1,0 +1,179 @@
+"""QueueEvents: what happens in a queue, whoever does it, from the stream that every client of the queue writes.
+
+    async with QueueEvents("reminders", "redis://localhost") as events:
+        async for event in events:
+            if event.name == "failed":
+                print(event.job_id, event.reason)
+
+A stream is not a log for ever: it keeps about the newest ten thousand events.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import random
+from collections import deque
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, cast
+
+from redis.asyncio import Redis
+
+from carequeue.backoff import reconnect_delay
+from carequeue.errors import ConnectionLost
+from carequeue.store.connection import blocking_twin, check_client, client_name, connect, redis_errors
+from carequeue.wire.keys import QueueKeys
+from carequeue.wire.times import from_ms
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+    from types import TracebackType
+    from typing import Self
+
+BLOCK = timedelta(seconds=10)
+AT_ONCE = 1000
+BEGINNING = "0-0"
+FROM_NOW = "$"
+
+log = logging.getLogger("carequeue.events")
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One entry of the stream.
+
+    `name`: added, waiting, delayed, active, progress, completed, failed, retries-exhausted, stalled,
+    waiting-children, removed, cleaned, drained, paused, resumed, duplicated, deduplicated, or one of somebody's own.
+    """
+
+    id: str
+    """Its place in the stream: `QueueEvents(since=event.id)` goes on after it."""
+    name: str
+    fields: Mapping[str, str]
+
+    @property
+    def job_id(self) -> str | None:
+        return self.fields.get("jobId")
+
+    @property
+    def at(self) -> datetime:
+        """When Redis wrote it."""
+        return from_ms(int(self.id.partition("-")[0]))
+
+    @property
+    def previous(self) -> str | None:
+        """The state that the job came from, if the event says it."""
+        return self.fields.get("prev")
+
+    @property
+    def value(self) -> Any:
+        """What the job returned (completed), or how far it is (progress)."""
+        text = self.fields.get("returnvalue", self.fields.get("data"))
+        if text is None:
+            return None
+        try:
+            return json.loads(text)
+        except ValueError:
+            return text
+
+    @property
+    def reason(self) -> str | None:
+        """Why the job failed."""
+        return self.fields.get("failedReason")
+
+    @property
+    def due(self) -> datetime | None:
+        """When a delayed job is due."""
+        delay = self.fields.get("delay")
+        return from_ms(float(delay)) if self.name == "delayed" and delay else None
+
+
+class QueueEvents:
+    """The events of one queue, one after the other, through lost connections without losing its place.
+
+    `since`: `"$"` from now on, `"0"` from the oldest that is kept, or after the event with this id. `connection` is a
+    URL, or a ready client, which stays yours to close.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        connection: str | Redis = "redis://localhost:6379",
+        *,
+        since: str = FROM_NOW,
+        prefix: str = "bull",
+    ) -> None:
+        if isinstance(connection, Redis):
+            check_client(connection)
+        self._keys = QueueKeys(prefix, name)
+        self._connection = connection
+        self._last = since
+        self._client: Redis | None = None
+        self._read: deque[Event] = deque()
+        self._failures = 0
+
+    async def __aenter__(self) -> Self:
+        await self.open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def open(self) -> None:
+        """Connect and note the place: events from this moment on are seen, however late the first one is asked for.
+
+        Raises:
+            ConnectionLost: nobody answers.
+        """
+        if self._client is None:
+            self._client = self._connect()
+        if self._last == FROM_NOW:
+            with redis_errors(self._client):
+                newest = await cast("Any", self._client).xrevrange(self._keys.events, count=1)
+            self._last = newest[0][0] if newest else BEGINNING
+
+    async def close(self) -> None:
+        if self._client is not None:
+            await self._client.aclose()
+            self._client = None
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Event:
+        """The next event, as soon as there is one; a lost connection is logged and waited out."""
+        while not self._read:
+            try:
+                await self.open()
+                self._read.extend(await self._wait())
+                self._failures = 0
+            except ConnectionLost as error:
+                if not self._failures:
+                    log.warning("events.disconnected", extra={"queue": self._keys.queue, "error": str(error)})
+                self._failures += 1
+                await asyncio.sleep(reconnect_delay(self._failures, random=random.random))
+        event = self._read.popleft()
+        self._last = event.id
+        return event
+
+    async def _wait(self) -> Sequence[Event]:
+        client = cast("Any", self._client)
+        block = int(BLOCK / timedelta(milliseconds=1))
+        with redis_errors(client):
+            reply = await client.xread({self._keys.events: self._last}, count=AT_ONCE, block=block)
+        return [_event(entry, fields) for _, entries in reply or () for entry, fields in entries]
+
+    def _connect(self) -> Redis:
+        name = client_name(self._keys.prefix, self._keys.queue, ":qe")
+        if isinstance(self._connection, Redis):
+            return blocking_twin(self._connection, BLOCK, client_name=name)
+        return connect(self._connection, block=BLOCK, client_name=name)
+
+
+def _event(entry: str, fields: Mapping[str, str]) -> Event:
+    return Event(entry, fields.get("event", ""), {key: text for key, text in fields.items() if key != "event"})
