@@ -6,6 +6,7 @@ from collections.abc import Collection
 from datetime import datetime
 
 from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -30,6 +31,7 @@ async def alerted(session: AsyncSession, channels: Collection[str], now: datetim
         )
         .exists()
     )
+    place = (Delivery.occurrence_id, Delivery.recipient_id, Delivery.channel, Delivery.target_id)
     arrived = Delivery.state.in_((DeliveryState.SENT, DeliveryState.AMBIGUOUS))
     shown = await session.execute(
         select(Delivery, OccurrenceRow.reminder_step)
@@ -42,11 +44,11 @@ async def alerted(session: AsyncSession, channels: Collection[str], now: datetim
             OccurrenceRow.state.in_(ANSWERED),
             ~told,
         )
-        .distinct(Delivery.occurrence_id, Delivery.recipient_id, Delivery.channel, Delivery.target_id)
-        .order_by(Delivery.occurrence_id, Delivery.recipient_id, Delivery.channel, Delivery.target_id)
+        .ext(distinct_on(*place))
+        .order_by(*place)
         .limit(limit)
     )
-    return [_replacement(delivery, step) for delivery, step in shown.tuples()]
+    return [_replacement(delivery, step) for delivery, step in shown]
 
 
 def _replacement(shown: Delivery, step: int) -> NewDelivery:

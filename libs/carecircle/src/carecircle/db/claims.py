@@ -74,7 +74,7 @@ async def claim(
         )
         .execution_options(synchronize_session=False)
     )
-    row = taken.tuples().one_or_none()
+    row = taken.one_or_none()
     return None if row is None else Claim(*row[:5], taken_over_from=DeliveryState(row[5]))
 
 
@@ -169,7 +169,7 @@ async def standing(session: AsyncSession, delivery_id: UUID, channel: str) -> St
             Delivery.state, Delivery.outcome, Delivery.next_attempt_at, Delivery.lease_until, func.clock_timestamp()
         ).where(Delivery.id == delivery_id, Delivery.channel == channel)
     )
-    row = found.tuples().one_or_none()
+    row = found.one_or_none()
     return None if row is None else Standing(DeliveryState(row[0]), *row[1:])
 
 

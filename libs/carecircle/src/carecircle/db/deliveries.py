@@ -147,4 +147,4 @@ async def expire_deliveries(session: AsyncSession, now: datetime) -> list[tuple[
         .returning(Delivery.channel, Delivery.state)
         .execution_options(synchronize_session=False)
     )
-    return [(channel, state) for channel, state in ended.tuples()]
+    return [(channel, state) for channel, state in ended]

@@ -49,8 +49,8 @@ async def mark_enqueued(
         sends = sends.where(Delivery.patient_id == patient_id)
     doses = doses.limit(limit).with_for_update(of=OccurrenceRow, skip_locked=True)
     sends = sends.limit(limit).with_for_update(of=Delivery, skip_locked=True)
-    found = [_dose(*row) for row in (await session.execute(doses)).tuples()]
-    found += [_send(*row) for row in (await session.execute(sends)).tuples()]
+    found = [_dose(*row) for row in (await session.execute(doses))]
+    found += [_send(*row) for row in (await session.execute(sends))]
     return await raise_generations(session, found)
 
 
@@ -58,8 +58,8 @@ async def enqueued_before(session: AsyncSession, *, soon: datetime, now: datetim
     """What was given a job and should be handled by `soon`, or lost its worker: is that job still there?"""
     doses = _doses(_reminder_needed(), OccurrenceRow.enqueued_at.is_not(None), OccurrenceRow.remind_at <= soon)
     sends = _sends(Delivery.enqueued_at.is_not(None), or_(and_(_unsent(), _send_at() <= soon), _abandoned(now)))
-    found = [_dose(*row) for row in (await session.execute(doses.limit(limit))).tuples()]
-    return found + [_send(*row) for row in (await session.execute(sends.limit(limit))).tuples()]
+    found = [_dose(*row) for row in (await session.execute(doses.limit(limit)))]
+    return found + [_send(*row) for row in (await session.execute(sends.limit(limit)))]
 
 
 async def raise_generations(session: AsyncSession, waiting: Iterable[Waiting]) -> list[Waiting]:
@@ -84,14 +84,14 @@ async def due_occurrences(session: AsyncSession, *, now: datetime, limit: int) -
     """Doses to remind of now, for a dispatcher that cannot ask Redis."""
     due = _doses(_reminder_needed(), OccurrenceRow.remind_at <= now).limit(limit)
     rows = await session.execute(due.with_for_update(of=OccurrenceRow, skip_locked=True))
-    return [row[0] for row in rows.tuples()]
+    return [row[0] for row in rows]
 
 
 async def due_deliveries(session: AsyncSession, channel: str, *, now: datetime, limit: int) -> list[UUID]:
     """Deliveries to send now, for a channel worker that cannot ask Redis."""
     due = _sends(Delivery.channel == channel, or_(and_(_unsent(), _send_at() <= now), _abandoned(now))).limit(limit)
     rows = await session.execute(due.with_for_update(of=Delivery, skip_locked=True))
-    return [row[0] for row in rows.tuples()]
+    return [row[0] for row in rows]
 
 
 async def oldest_unsent(session: AsyncSession, *, now: datetime) -> datetime | None:
@@ -160,7 +160,7 @@ async def _raise(
         .returning(table.id, table.generation, table.enqueued_at)
         .execution_options(synchronize_session=False)
     )
-    return [(row_id, generation, at) for row_id, generation, at in raised.tuples() if at is not None]
+    return [(row_id, generation, at) for row_id, generation, at in raised if at is not None]
 
 
 def _reminder_needed() -> ColumnElement[bool]:

@@ -59,7 +59,7 @@ async def dose_facts(session: AsyncSession, occurrence_id: UUID) -> DoseFacts | 
         .with_for_update(of=OccurrenceRow)
         .execution_options(populate_existing=True)
     )
-    row = found.tuples().one_or_none()
+    row = found.one_or_none()
     return None if row is None else _dose(*row)
 
 
@@ -88,7 +88,7 @@ async def delivery_facts(session: AsyncSession, delivery_id: UUID) -> DeliveryFa
         .where(Delivery.id == delivery_id)
         .execution_options(populate_existing=True)
     )
-    row = found.tuples().one_or_none()
+    row = found.one_or_none()
     if row is None:
         return None
     occurrence, medication, schedule, newer, now, delivery, patient, recipient, membership = row
@@ -109,7 +109,7 @@ async def standing_answer(session: AsyncSession, occurrence_id: UUID) -> Answer 
         .join(Account, Account.id == Administration.recorded_by)
         .where(Administration.occurrence_id == occurrence_id, Administration.entered_in_error_at.is_(None))
     )
-    row = found.tuples().one_or_none()
+    row = found.one_or_none()
     return None if row is None else Answer(*row)
 
 

@@ -44,7 +44,7 @@ async def open_past_window(session: AsyncSession, now: datetime, *, limit: int) 
         .limit(limit)
         .with_for_update(of=OccurrenceRow, skip_locked=True)
     )
-    return [Unanswered(*row) for row in found.tuples()]
+    return [Unanswered(*row) for row in found]
 
 
 async def record_missed(

@@ -36,17 +36,19 @@ class Feeder:
         handle: Callable[[UUID], Awaitable[object]],
         *,
         concurrency: int,
+        every: float = EVERY,
     ) -> None:
         self._watch = watch
         self._due = due
         self._handle = handle
         self._concurrency = concurrency
+        self._every = every
         self._running: dict[UUID, asyncio.Task[None]] = {}
         self.active = False
 
     async def run(self, stop: asyncio.Event) -> None:
         """Feed whenever Redis is away, until `stop` is set; what is under way then is finished first."""
-        while not await stopped_within(stop, EVERY):
+        while not await stopped_within(stop, self._every):
             self._switch(self._watch.down_for > DOWN_FOR)
             if self.active:
                 await self.feed()

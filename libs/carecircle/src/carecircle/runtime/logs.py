@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import sys
 import traceback
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, TextIO, cast
 
 import structlog
 
@@ -42,7 +42,13 @@ QUIET = ("aiosmtplib", "alembic", "asyncio", "httpcore", "httpx", "sqlalchemy", 
 """Libraries that may quote what they send: only their warnings are written, without the arguments."""
 
 
-def configure(level: str = "INFO", style: Literal["json", "console"] = "json", *, service: str | None = None) -> None:
+def configure(
+    level: str = "INFO",
+    style: Literal["json", "console"] = "json",
+    *,
+    service: str | None = None,
+    stream: TextIO | None = None,
+) -> None:
     """Set up logging for the process, for structlog and for the standard library's loggers alike."""
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -58,7 +64,7 @@ def configure(level: str = "INFO", style: Literal["json", "console"] = "json", *
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,
     )
-    handler = logging.StreamHandler(sys.stdout)
+    handler = logging.StreamHandler(stream or sys.stdout)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[structlog.stdlib.ExtraAdder(), foreign_event, *shared],
