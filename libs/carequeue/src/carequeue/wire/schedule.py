@@ -102,7 +102,9 @@ def same_rule(repeat: Repeat, fields: Mapping[str, str]) -> bool:
 def make_run(scheduler_id: str, repeat: Repeat, template: Template, *, due: int, now: int, count: int) -> RunRecord:
     """The run due at `due`, the `count`-th of its scheduler."""
     delay = max(0, due - now)
-    opts: dict[str, Any] = {"attempts": 0} | dict(template.opts)
+    opts = dict(template.opts)
+    if count > 1:
+        opts.setdefault("attempts", 0)  # other clients say it from the second run on
     opts |= {"jobId": run_id(scheduler_id, due), "delay": delay, "timestamp": now, "repeatJobKey": scheduler_id}
     if repeat.pattern is not None:
         opts["prevMillis"] = due

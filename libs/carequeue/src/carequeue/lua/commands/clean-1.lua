@@ -83,6 +83,8 @@ end
 for _, id in ipairs(removed) do
   discardJob(keys, id, now)
 end
-redis.call('XADD', keys.events, '*', 'event', 'cleaned', 'count', #removed)
+if #removed > 0 or state ~= 'paused' then -- the list of old is looked at after `wait`, and rarely there
+  redis.call('XADD', keys.events, '*', 'event', 'cleaned', 'count', #removed)
+end
 trimEvents(keys, queueMeta(keys))
 return removed

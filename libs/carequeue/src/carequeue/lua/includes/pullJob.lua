@@ -10,7 +10,7 @@ local function pullJob(keys, id)
       return place[2]
     end
   end
-  for _, place in ipairs({{keys.active, 'active'}, {keys.wait, 'waiting'}, {keys.paused, 'paused'}}) do
+  for _, place in ipairs({{keys.active, 'active'}, {keys.wait, 'wait'}, {keys.paused, 'paused'}}) do
     if redis.call('LREM', place[1], 0, id) > 0 then
       return place[2]
     end
