@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 REFUSED = "(refused)"
 STATES = ("waiting", "active", "delayed", "prioritized", "completed", "failed", "waiting-children")
 WORKER = "painter"
+UNDEFINED = {"$undefined": True}
 
 
 class Refused(Exception):
@@ -116,10 +117,12 @@ class NodeDriver(Meddling):
         return await self.call("job", method, *arguments)
 
     async def add(self, name: str, data: Any, options: dict[str, Any]) -> Any:
-        return (await self.call("q", "add", name, data, options))["id"]
+        return (await self.call("q", "add", name, UNDEFINED if data is None else data, options))["id"]
 
     async def add_bulk(self, jobs: Sequence[tuple[str, Any, dict[str, Any]]]) -> Any:
-        bulk = [{"name": name, "data": data, "opts": options} for name, data, options in jobs]
+        bulk = [
+            {"name": name, "opts": options} | ({} if data is None else {"data": data}) for name, data, options in jobs
+        ]
         return [job["id"] for job in await self.call("q", "addBulk", bulk)]
 
     async def take(self, count: int) -> Any:
@@ -141,7 +144,7 @@ class NodeDriver(Meddling):
         await self._finish(job_id, "moveToFailed", {"$throw": message})
 
     async def fail_for_good(self, job_id: str, message: str) -> None:
-        await self._finish(job_id, "moveToFailed", {"$error": message})
+        await self._finish(job_id, "moveToFailed", {"$unrecoverable": message})
 
     async def _finish(self, job_id: str, method: str, value: Any) -> None:
         await self.job(job_id, method, value, self._tokens[job_id], False)
@@ -218,7 +221,7 @@ class NodeDriver(Meddling):
 
     async def schedulers(self) -> Any:
         wanted = ("key", "name", "next", "pattern", "every", "tz", "limit", "iterationCount")
-        found = await self.call("q", "getJobSchedulers")
+        found = await self.call("q", "getJobSchedulers", 0, -1, True)
         return [{name: one[name] for name in wanted if one.get(name) is not None} for one in found]
 
     async def exists(self, *ids: str) -> Any:

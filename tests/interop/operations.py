@@ -38,7 +38,7 @@ def add(job_id: str, data: Any = None, **options: Any) -> Operation:
 ADDING = [
     case("add_counts_ids", ("add", "paint", {"colour": "red"}, {}), ("add", "paint", None, {}), ("counts",)),
     case("add_empty_data", ("add", "paint", {}, {})),
-    case("add_null_data", ("add", "paint", "null", {}), ("add", "paint", [], {}), ("add", "paint", 0, {})),
+    case("add_plain_data", ("add", "paint", "null", {}), ("add", "paint", [], {}), ("add", "paint", 0, {})),
     case(
         "add_data_of_every_kind",
         ("add", "paint", {"t": 'é ☃ 𝄞 " \\ / \n \u2028 \u0001', "n": [1, 1.5, -0.25, 1e21, 1e-7, 123456789012345]}, {}),
@@ -63,8 +63,9 @@ ADDING = [
     case("add_beyond_the_size_limit", add("a", {"text": "long enough"}, sizeLimit=5), ("counts",)),
     case("add_lifo", add("a"), add("b", lifo=True), add("c", lifo=True), ("jobs", "waiting")),
     case("add_priority", add("a", priority=5), add("b", priority=1), add("c", priority=5), ("jobs", "prioritized")),
+    case("add_priority_below_none", add("a", priority=-1)),
     case("add_priority_zero_waits", add("a", priority=0), ("counts",)),
-    case("add_priority_bounds", add("a", priority=2097151), add("b", priority=2097152), add("c", priority=-1)),
+    case("add_priority_bounds", add("a", priority=2097151), add("b", priority=2097152), ("counts",)),
     case("add_delay", add("a", delay=HOUR), ("counts",), ("jobs", "delayed")),
     case(
         "add_delays_in_one_millisecond",
@@ -352,15 +353,20 @@ SCHEDULING = [
         "schedule_every_with_bounds",
         ("schedule", "s", {"every": HOUR, "limit": 3, "endDate": "+86400"}, {"name": "tick"}),
     ),
-    case("schedule_cron", ("schedule", "s", {"pattern": YEARLY}, {"name": "tick", "data": {}}), ("schedulers",)),
+    case(
+        "schedule_cron",
+        ("schedule", "s", {"pattern": YEARLY, "tz": "UTC"}, {"name": "tick", "data": {}}),
+        ("schedulers",),
+    ),
+    case("schedule_cron_without_a_zone", ("schedule", "s", {"pattern": YEARLY}, {"name": "tick"})),
     case("schedule_cron_in_a_zone", ("schedule", "s", {"pattern": YEARLY, "tz": "Europe/Berlin"}, {"name": "tick"})),
-    case("schedule_cron_with_limit", ("schedule", "s", {"pattern": YEARLY, "limit": 2}, {"name": "tick"})),
+    case("schedule_cron_with_limit", ("schedule", "s", {"pattern": YEARLY, "limit": 2, "tz": "UTC"}, {"name": "tick"})),
     case(
         "schedule_with_options",
         (
             "schedule",
             "s",
-            {"pattern": YEARLY},
+            {"pattern": YEARLY, "tz": "UTC"},
             {
                 "name": "tick",
                 "data": {"n": 1},
@@ -375,13 +381,13 @@ SCHEDULING = [
     ),
     case(
         "schedule_again_replaces",
-        ("schedule", "s", {"pattern": YEARLY}, {"name": "tick", "data": {"n": 1}}),
-        ("schedule", "s", {"pattern": YEARLY_TOO}, {"name": "tock", "data": {"n": 2}}),
+        ("schedule", "s", {"pattern": YEARLY, "tz": "UTC"}, {"name": "tick", "data": {"n": 1}}),
+        ("schedule", "s", {"pattern": YEARLY_TOO, "tz": "UTC"}, {"name": "tock", "data": {"n": 2}}),
         ("counts",),
     ),
     case(
         "schedule_again_unchanged",
-        *[("schedule", "s", {"pattern": YEARLY}, {"name": "tick", "data": {"n": 1}})] * 2,
+        *[("schedule", "s", {"pattern": YEARLY, "tz": "UTC"}, {"name": "tick", "data": {"n": 1}})] * 2,
         ("counts",),
     ),
     case(
@@ -392,34 +398,42 @@ SCHEDULING = [
     case(
         "schedule_from_every_to_cron",
         ("schedule", "s", {"every": HOUR}, {"name": "t"}),
-        ("schedule", "s", {"pattern": YEARLY}, {"name": "t"}),
+        ("schedule", "s", {"pattern": YEARLY, "tz": "UTC"}, {"name": "t"}),
     ),
     case(
         "unschedule",
-        ("schedule", "s", {"pattern": YEARLY}, {"name": "tick"}),
+        ("schedule", "s", {"pattern": YEARLY, "tz": "UTC"}, {"name": "tick"}),
         ("unschedule", "s"),
         ("unschedule", "s"),
         ("counts",),
     ),
-    case("schedule_two", *[("schedule", s, {"pattern": YEARLY}, {"name": s}) for s in ("a", "b")], ("schedulers",)),
-    case("schedule_with_colons", ("schedule", "a:b:c", {"pattern": YEARLY}, {"name": "tick"}), ("schedulers",)),
+    case(
+        "schedule_two",
+        *[("schedule", s, {"pattern": YEARLY, "tz": "UTC"}, {"name": s}) for s in ("a", "b")],
+        ("schedulers",),
+    ),
+    case(
+        "schedule_with_colons",
+        ("schedule", "a:b:c", {"pattern": YEARLY, "tz": "UTC"}, {"name": "tick"}),
+        ("schedulers",),
+    ),
     case(
         "drain_leaves_the_scheduled",
-        ("schedule", "s", {"pattern": YEARLY}, {"name": "tick"}),
+        ("schedule", "s", {"pattern": YEARLY, "tz": "UTC"}, {"name": "tick"}),
         add("a", delay=HOUR),
         ("drain", True),
         ("counts",),
     ),
     case(
         "remove_the_scheduled_is_refused",
-        ("schedule", "s", {"pattern": YEARLY}, {"name": "tick"}),
+        ("schedule", "s", {"pattern": YEARLY, "tz": "UTC"}, {"name": "tick"}),
         ("remove_scheduled", "s"),
         ("counts",),
     ),
     case("schedule_on_a_paused_queue", ("pause",), ("schedule", "s", {"every": HOUR}, {"name": "tick"}), ("counts",)),
     case(
         "obliterate_with_schedulers",
-        ("schedule", "s", {"pattern": YEARLY}, {"name": "tick"}),
+        ("schedule", "s", {"pattern": YEARLY, "tz": "UTC"}, {"name": "tick"}),
         ("pause",),
         ("obliterate", True),
     ),

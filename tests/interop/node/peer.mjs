@@ -10,7 +10,7 @@
 // A worker's processor does what the job's data says: see `act`.
 import { createInterface } from 'node:readline';
 
-import { FlowProducer, Job, Queue, QueueEvents, RateLimitError, UnrecoverableError, Worker } from 'bullmq';
+import { FlowProducer, Job, Queue, QueueEvents, UnrecoverableError, Worker } from 'bullmq';
 
 const [host, port] = (process.argv[2] ?? '127.0.0.1:6379').split(':');
 const connection = { host, port: Number(port), maxRetriesPerRequest: null };
@@ -63,6 +63,14 @@ function plain(value) {
   return value ?? null;
 }
 
+// What JSON cannot say.
+function meant(arg) {
+  if (arg?.$undefined) return undefined;
+  if (arg?.$throw) return new Error(arg.$throw);
+  if (arg?.$unrecoverable) return new UnrecoverableError(arg.$unrecoverable);
+  return arg;
+}
+
 function listen(name, kind, object) {
   for (const event of EMITTED[kind] ?? [])
     object.on(event, (...args) => say({ from: name, event, args: args.map(plain) }));
@@ -87,7 +95,7 @@ async function answer(request) {
     return null;
   }
   const object = named.get(request.on);
-  const args = (request.args ?? []).map((arg) => (arg?.$error ? new UnrecoverableError(arg.$error) : arg?.$throw ? new Error(arg.$throw) : arg));
+  const args = (request.args ?? []).map(meant);
   const value = await object[request.call](...args);
   if (request.as) named.set(request.as, value);
   return plain(value);

@@ -1,0 +1,220 @@
+"""How carequeue does each operation: by its public names, and by the store's step where a test takes and ends jobs."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from tests.interop import words
+from tests.interop.acting import Painter
+from tests.interop.node_driver import WORKER, Meddling, Refused, moment
+
+from carequeue import CarequeueError, NewJob, Queue, Unrecoverable, Worker, WorkerOptions
+from carequeue.options import JobOptions
+from carequeue.store.commands import Commands, Step
+from carequeue.testing import Signal
+from carequeue.wire.codec import Codec
+from carequeue.wire.keys import QueueKeys
+from carequeue.wire.times import to_ms
+from carequeue.worker.outcome import Attempt, Rules, raised, returned
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from redis.asyncio import Redis
+
+    from carequeue.store.commands import FetchedJob
+    from carequeue.worker.outcome import Outcome
+
+LOCK_MS = 30_000
+STATES = {"wait": "waiting"}
+RULES = Rules(random=lambda: 0.5)
+
+
+class OurDriver(Meddling):
+    def __init__(self, redis_url: str, redis: Redis, prefix: str, queue: str) -> None:
+        self.redis = redis
+        self.base = f"{prefix}:{queue}"
+        self._redis_url = redis_url
+        self._prefix = prefix
+        self._queue = Queue(queue, redis_url, prefix=prefix)
+        self._commands = Commands(self._queue.client, QueueKeys(prefix, queue))
+        self._held: dict[str, FetchedJob] = {}
+        self._taken = 0
+
+    async def start(self) -> None:
+        await self._queue.open()
+
+    async def stop(self) -> None:
+        await self._queue.close()
+
+    async def add(self, name: str, data: Any, options: dict[str, Any]) -> Any:
+        with refusals():
+            return (await self._queue.add(name, data, **words.options(options))).id
+
+    async def add_bulk(self, jobs: Sequence[tuple[str, Any, dict[str, Any]]]) -> Any:
+        with refusals():
+            new = [NewJob(name, data, JobOptions(**words.options(options))) for name, data, options in jobs]
+            return [job.id for job in await self._queue.add_bulk(new)]
+
+    async def take(self, count: int) -> Any:
+        step = Step([], count, now(), "t", self._taken + 1, LOCK_MS, WORKER)
+        reply = await self._commands.step(step)
+        self._taken += count
+        self._held |= {job.id: job for job in reply.jobs}
+        return [job.id for job in reply.jobs]
+
+    async def complete(self, job_id: str, value: Any) -> None:
+        await self._finish(returned(self._attempt(job_id), value, RULES))
+
+    async def fail(self, job_id: str, message: str) -> None:
+        await self._finish(raised(self._attempt(job_id), RuntimeError(message), RULES))
+
+    async def fail_for_good(self, job_id: str, message: str) -> None:
+        await self._finish(raised(self._attempt(job_id), Unrecoverable(message), RULES))
+
+    def _attempt(self, job_id: str) -> Attempt:
+        held = self._held[job_id]
+        codec: Codec[Any] = Codec(self._queue.name)
+        return Attempt(codec.job(held.id, held.fields), held.token, now())
+
+    async def _finish(self, outcome: Outcome) -> None:
+        reply = await self._commands.step(Step([outcome.finish], 0, now(), "t", 0, LOCK_MS, WORKER))
+        if reply.codes != [0]:
+            raise Refused(str(reply.codes))
+
+    async def check_stalled(self) -> Any:
+        await self._commands.check_stalled(max_stalled=1, interval_ms=30_000, now=now())
+
+    async def work(self, attempts: int) -> Any:
+        """A real worker until it has reported so many attempts."""
+        ended = Signal("ended")
+        options = WorkerOptions(name=WORKER)
+        worker = Worker(self._queue.name, self._redis_url, Painter(), prefix=self._prefix, options=options)
+        worker.on_completed(ended)
+        worker.on_failed(ended)
+        async with worker:
+            await ended.wait(attempts, timeout=30)
+
+    async def update_data(self, job_id: str, data: Any) -> None:
+        with refusals():
+            await self._queue.update_data(job_id, data)
+
+    async def progress(self, job_id: str, value: Any) -> None:
+        with refusals():
+            await self._queue.update_progress(job_id, value)
+
+    async def log(self, job_id: str, row: str, keep: int = 0) -> Any:
+        with refusals():
+            return await self._queue.log(job_id, row, keep=keep)
+
+    async def logs(self, job_id: str) -> Any:
+        return await self._queue.logs(job_id)
+
+    async def promote(self, job_id: str) -> None:
+        with refusals():
+            await self._queue.promote(job_id)
+
+    async def promote_all(self) -> None:
+        await self._queue.promote_all()
+
+    async def retry(self, job_id: str, state: str = "failed") -> None:
+        del state  # Node's caller says where the job is, ours need not know
+        with refusals():
+            await self._queue.retry(job_id)
+
+    async def retry_all(self, state: Any) -> None:
+        await self._queue.retry_all(state)
+
+    async def change_priority(self, job_id: str, priority: int, lifo: bool = False) -> None:
+        with refusals():
+            await self._queue.change_priority(job_id, priority, lifo=lifo)
+
+    async def change_delay(self, job_id: str, delay: int) -> None:
+        with refusals():
+            await self._queue.change_delay(job_id, timedelta(milliseconds=delay))
+
+    async def pause(self) -> None:
+        await self._queue.pause()
+
+    async def resume(self) -> None:
+        await self._queue.resume()
+
+    async def is_paused(self) -> Any:
+        return await self._queue.is_paused()
+
+    async def remove(self, job_id: str) -> Any:
+        with refusals():
+            return await self._queue.remove(job_id)
+
+    async def drain(self, delayed: bool) -> None:
+        await self._queue.drain(delayed=delayed)
+
+    async def clean(self, grace: int, limit: int, state: str) -> Any:
+        return sorted(await self._queue.clean(timedelta(milliseconds=grace), limit, STATES.get(state, state)))
+
+    async def obliterate(self, force: bool) -> None:
+        with refusals():
+            await self._queue.obliterate(force=force)
+
+    async def schedule(self, scheduler_id: str, repeat: dict[str, Any], template: dict[str, Any]) -> Any:
+        rule = words.repeat({name: moment(value) for name, value in repeat.items()})
+        chosen = words.options(template.get("opts", {}))
+        with refusals():
+            job = await self._queue.schedule(scheduler_id, rule, template["name"], template.get("data"), **chosen)
+        return job.id
+
+    async def unschedule(self, scheduler_id: str) -> Any:
+        return await self._queue.unschedule(scheduler_id)
+
+    async def schedulers(self) -> Any:
+        return [
+            _without_nones(
+                key=one.id,
+                name=one.name,
+                next=to_ms(one.next_run),
+                pattern=one.repeat.pattern,
+                every=one.repeat.interval and one.repeat.interval // timedelta(milliseconds=1),
+                tz=one.repeat.zone if one.repeat.pattern else None,
+                limit=one.repeat.limit,
+                iterationCount=one.runs,
+            )
+            for one in await self._queue.schedulers()
+        ]
+
+    async def exists(self, *ids: str) -> Any:
+        found = await self._queue.exists(ids)
+        return [job_id for job_id in ids if job_id in found]
+
+    async def counts(self) -> Any:
+        counts = await self._queue.counts()
+        return {
+            "waiting": counts.waiting,
+            "active": counts.active,
+            "delayed": counts.delayed,
+            "prioritized": counts.prioritized,
+            "completed": counts.completed,
+            "failed": counts.failed,
+            "waiting-children": counts.waiting_children,
+        }
+
+    async def jobs(self, state: Any) -> Any:
+        return [job.id for job in await self._queue.jobs(state, ascending=True)]
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    try:
+        yield
+    except CarequeueError as error:
+        raise Refused(str(error)) from error
+
+
+def now() -> int:
+    return int(time.time() * 1000)
+
+
+def _without_nones(**fields: Any) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None}
