@@ -194,6 +194,25 @@ UNSAID = JobOptions()
 _NAMES = tuple(field.name for field in fields(JobOptions))
 
 
+class WorkerWords(TypedDict, total=False):
+    """The keyword arguments of `Worker`: the fields of WorkerOptions."""
+
+    concurrency: int
+    name: str | None
+    lock_duration: timedelta
+    lock_renew_time: timedelta | None
+    stalled_interval: timedelta
+    max_stalled_count: int
+    drain_delay: timedelta
+    max_started_attempts: int | None
+    keep_completed: Keep
+    keep_failed: Keep
+    skip_stalled_check: bool
+    skip_lock_renewal: bool
+    grace: timedelta
+    batch: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerOptions:
     """How a worker behaves. The defaults are BullMQ's where BullMQ has the option."""

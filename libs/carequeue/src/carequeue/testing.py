@@ -145,5 +145,5 @@ async def drain(worker: Worker, *, timeout: float = PATIENCE) -> Counts:  # noqa
         else:
             async with worker:
                 await worker.wait_until_idle()
-        async with Inspector(worker.name, worker.connection, prefix=worker.prefix) as queue:
+        async with Inspector(worker.queue, worker.connection, prefix=worker.prefix) as queue:
             return await queue.counts()

@@ -31,10 +31,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import timedelta
     from types import TracebackType
-    from typing import Self
+    from typing import Self, Unpack
 
     from carequeue.backoff import BackoffStrategy
     from carequeue.kind import JobKind
+    from carequeue.options import WorkerWords
     from carequeue.worker.shutdown import Shutdown
 
 P = TypeVar("P")
@@ -55,7 +56,8 @@ class Worker:
 
     def __init__(
         self,
-        name: str,
+        queue: str,
+        /,
         connection: str | Redis = "redis://localhost:6379",
         handler: Callable[..., Any] | None = None,
         *,
@@ -64,21 +66,21 @@ class Worker:
         backoff_strategies: Mapping[str, BackoffStrategy] | None = None,
         clock: Clock | None = None,
         telemetry: Telemetry | None = None,
-        **single_options: Any,
+        **single_options: Unpack[WorkerWords],
     ) -> None:
         if isinstance(connection, Redis):
             check_client(connection)
-        self.name = name
+        self.queue = queue
         self.prefix = prefix
         self.connection = connection
         self.telemetry = telemetry or Telemetry()
         self._options = replace(options or WorkerOptions(), **single_options)
-        self._keys = QueueKeys(prefix, name)
+        self._keys = QueueKeys(prefix, queue)
         self._strategies = backoff_strategies or {}
         self._clock = clock or SystemClock()
         self._handlers = Handlers()
-        self._hooks = Hooks(name, self.telemetry)
-        self._outage = Outage(name, self._hooks, self.telemetry, random.random)
+        self._hooks = Hooks(queue, self.telemetry)
+        self._outage = Outage(queue, self._hooks, self.telemetry, random.random)
         self._slots = Slots(self._options.concurrency, self._options.batch)
         self._stop = asyncio.Event()
         self._closed = asyncio.Event()
@@ -158,7 +160,7 @@ class Worker:
         except BaseException:
             await self._disconnect()
             raise
-        setting = Setting(terms_of(self.name, self._options), self._clock, self._hooks, self._outage, self.telemetry)
+        setting = Setting(terms_of(self.queue, self._options), self._clock, self._hooks, self._outage, self.telemetry)
         self._assembly = Assembly(setting, self._slots, keys=self._keys, client=client, blocking=blocking)
         self._shutdown = self._assembly.start(self._options, self._handlers, self._rules(), self._crashed)
         log.info("worker.started", extra=setting.about(concurrency=self.concurrency))
@@ -256,7 +258,7 @@ class Worker:
 
     def _connect(self) -> tuple[Redis, Redis]:
         suffix = f":w:{self._options.name}" if self._options.name else ""
-        name = client_name(self._keys.prefix, self.name, suffix)  # Node's getWorkers finds workers by it
+        name = client_name(self._keys.prefix, self.queue, suffix)  # Node's getWorkers finds workers by it
         block = self._options.drain_delay
         if isinstance(self.connection, Redis):
             client, blocking = self.connection, blocking_twin(self.connection, block, client_name=name)
@@ -281,10 +283,10 @@ class Worker:
         left = await shutdown.drain(grace)
         await assembly.stop()
         await self._hooks.settle(LAST_HOOKS)
-        log.info("worker.closed", extra={"queue": self.name, "handed_back": left.handed_back})
+        log.info("worker.closed", extra={"queue": self.queue, "handed_back": left.handed_back})
         self.telemetry.emit(
             "worker.closed",
-            queue=self.name,
+            queue=self.queue,
             worker=self._options.name,
             handed_back=left.handed_back,
             abandoned=left.abandoned,
