@@ -141,6 +141,7 @@ class FakeChannel:
     sent: list[MessageFacts] = field(default_factory=list)
     gone: list[UUID] = field(default_factory=list)
     before_send: Callable[[], Awaitable[None]] | None = None
+    after_send: Callable[[MessageFacts], None] | None = None
     compose_raises: Exception | None = None
     sending: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -154,6 +155,8 @@ class FakeChannel:
         self.sending.set()
         if self.before_send is not None:
             await self.before_send()
+        if self.after_send is not None:
+            self.after_send(message)
         answer = self.answers.pop(0) if self.answers else Sent("ref")
         if isinstance(answer, Exception):
             raise answer

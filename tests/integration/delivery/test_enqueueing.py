@@ -14,8 +14,7 @@ from carecircle.db.occurrences import OccurrenceRow
 from carecircle.domain.occurrence import OccurrenceState
 from carecircle.jobs import REMIND, REMINDERS, Queues, job_id
 from carecircle.usecases.enqueueing import Reconciled, enqueue_due_soon, reconcile
-from carequeue.errors import ConnectionLost
-from carequeue.job import JobState
+from carequeue import ConnectionLost, JobState
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -240,7 +239,7 @@ async def test_two_reconcilers_replace_a_job_once(world: Any, queues: Queues) ->
 
 async def _finish_everything(queues: Queues, name: str) -> None:
     """Complete the jobs as a worker would that does nothing."""
-    from carequeue.worker.worker import Worker
+    from carequeue import Worker
 
     async def nothing(_: object) -> None:
         return None

@@ -11,7 +11,7 @@ from carecircle.db.due import Waiting
 from carecircle.domain.medication import Severity
 from carecircle.jobs import REMIND, SEND, Remind, Send, job_id
 from carecircle.usecases.enqueueing import is_settled, is_stuck, may_be_stuck, new_job
-from carequeue.job import JobState
+from carequeue import JobState
 from carequeue.options import check_job_id
 
 NOW = datetime(2026, 3, 7, 8, 0, tzinfo=UTC)

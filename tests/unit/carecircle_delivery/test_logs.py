@@ -12,7 +12,7 @@ import structlog
 from sqlalchemy.exc import IntegrityError
 
 from carecircle.runtime import logs
-from carequeue.errors import LockLost
+from carequeue import LockLost
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

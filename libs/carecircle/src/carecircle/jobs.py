@@ -13,9 +13,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID  # noqa: TC003 - read at run time by the payload decoder
 
 from carecircle.domain.medication import Severity
-from carequeue.kind import JobKind
-from carequeue.options import Backoff, KeepJobs
-from carequeue.queue import Queue
+from carequeue import Backoff, JobKind, KeepJobs, Queue
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,15 +10,14 @@ from carecircle.db.session import database_now
 from carecircle.jobs import HOUSEKEEPING, PLAN, SWEEP, Plan, Sweep
 from carecircle.usecases.planning import plan_ahead
 from carecircle.usecases.sweeping import sweep
-from carequeue.repeat import Repeat
+from carequeue import Repeat
 
 if TYPE_CHECKING:
     from carecircle.db.session import Database
     from carecircle.jobs import Queues
     from carecircle.runtime.metrics import Metrics
     from carecircle_dispatcher.settings import DispatcherSettings
-    from carequeue.job import Job
-    from carequeue.worker.worker import Worker
+    from carequeue import Job, Worker
 
 SCHEDULES_AT_ONCE = 100
 

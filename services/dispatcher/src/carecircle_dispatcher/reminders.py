@@ -15,7 +15,7 @@ from carecircle.jobs import REMIND, Remind
 from carecircle.runtime.clock import local_time, utc_now
 from carecircle.usecases.dispatching import Dispatched, TooEarly, dispatch
 from carecircle.usecases.enqueueing import enqueue_due_soon
-from carequeue.errors import RetryAt, Skip
+from carequeue import RetryAt, Skip
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,8 +25,7 @@ if TYPE_CHECKING:
     from carecircle.db.session import Database
     from carecircle.domain.occurrence import SkipReason
     from carecircle.jobs import Queues
-    from carequeue.job import Job
-    from carequeue.worker.worker import Worker
+    from carequeue import Job, Worker
 
 DATABASE_AWAY_WAIT = timedelta(seconds=2)
 

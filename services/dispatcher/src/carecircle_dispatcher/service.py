@@ -22,8 +22,7 @@ from carecircle.runtime.redis_watch import RedisWatch
 from carecircle_dispatcher.housekeeping import Housekeeping
 from carecircle_dispatcher.reconciler import Reconciler
 from carecircle_dispatcher.reminders import Reminders
-from carequeue.options import WorkerOptions
-from carequeue.worker.worker import Worker
+from carequeue import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,5 +71,6 @@ def _worker(name: str, settings: DispatcherSettings, concurrency: int) -> Worker
         name,
         settings.redis_url.get_secret_value(),
         prefix=settings.queue_prefix,
-        options=WorkerOptions(name=worker_name(), concurrency=concurrency),
+        name=worker_name(),
+        concurrency=concurrency,
     )

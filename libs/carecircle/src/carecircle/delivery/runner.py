@@ -24,8 +24,7 @@ from carecircle.runtime.health import Check, Health
 from carecircle.runtime.metrics import Metrics
 from carecircle.runtime.queue_service import note_failures, serve_queue, worker_name
 from carecircle.runtime.redis_watch import RedisWatch
-from carequeue.options import WorkerOptions
-from carequeue.worker.worker import Worker
+from carequeue import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
 
     from carecircle.channels import Channel
     from carecircle.runtime.settings import Settings
-    from carequeue.job import Job
+    from carequeue import Job
 
 DATABASE_AWAY_WAIT = timedelta(seconds=5)
 CHANNEL_PAUSE = timedelta(seconds=60)
@@ -63,7 +62,8 @@ async def run_channel(channel: Channel, settings: Settings, stop: asyncio.Event)
                 channel.spec.name,
                 settings.redis_url.get_secret_value(),
                 prefix=settings.queue_prefix,
-                options=WorkerOptions(name=options.worker, concurrency=settings.concurrency),
+                name=options.worker,
+                concurrency=settings.concurrency,
             )
         )
         feeder = Feeder(watch, runner.due, runner.attempt, concurrency=settings.concurrency)

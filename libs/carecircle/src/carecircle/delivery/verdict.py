@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from carequeue.errors import RetryAt, Skip, Unrecoverable
+from carequeue import RetryAt, Skip, Unrecoverable
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from carequeue.errors import Instruction
+    from carequeue import Instruction
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from carecircle.runtime.metrics import Metrics
-    from carequeue.job import Job
-    from carequeue.worker.worker import Worker
+    from carequeue import Job, Worker
 
 LOOK_EVERY = 1.0
 
@@ -31,12 +30,12 @@ async def serve_queue(worker: Worker, stop: asyncio.Event, grace: timedelta) -> 
     """
     try:
         if await _started(worker, stop):
-            log.info("worker.started", queue=worker.name)
+            log.info("worker.started", queue=worker.queue)
             while worker.is_running and not await stopped_within(stop, LOOK_EVERY):
                 pass
     finally:
         await worker.close(grace)
-    log.info("worker.stopped", queue=worker.name)
+    log.info("worker.stopped", queue=worker.queue)
 
 
 async def _started(worker: Worker, stop: asyncio.Event) -> bool:
@@ -60,10 +59,10 @@ def note_failures(worker: Worker, metrics: Metrics) -> Worker:
     @worker.on_failed
     def failed(job: Job[Any], error: BaseException) -> None:
         if job.finished_at is None:
-            log.warning("job.attempt_failed", queue=worker.name, job_id=job.id, reason=reason(error))
+            log.warning("job.attempt_failed", queue=worker.queue, job_id=job.id, reason=reason(error))
             return
-        metrics.job_failures.labels(worker.name).inc()
-        log.error("job.failed", queue=worker.name, job_id=job.id, job=job.name, **row_of(job), reason=reason(error))
+        metrics.job_failures.labels(worker.queue).inc()
+        log.error("job.failed", queue=worker.queue, job_id=job.id, job=job.name, **row_of(job), reason=reason(error))
 
     return worker
 

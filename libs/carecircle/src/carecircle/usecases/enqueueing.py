@@ -20,8 +20,7 @@ from carecircle.db.due import Waiting, enqueued_before, mark_enqueued, raise_gen
 from carecircle.db.session import database_now
 from carecircle.jobs import REMIND, REMINDERS, SEND, Queues, Remind, Send, job_id
 from carecircle.runtime.clock import delay_until
-from carequeue.errors import CarequeueError
-from carequeue.job import JobState
+from carequeue import CarequeueError, JobState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from carecircle.db.session import Database
-    from carequeue.kind import NewJob
+    from carequeue import NewJob
 
 ENQUEUE_HORIZON = timedelta(minutes=15)
 BATCH = 1000
