@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 
-from carecircle_api import docs, errors
+from carecircle_api import docs, errors, idempotency
 from carecircle_api.guard import BodyGate, SecurityHeaders
 from carecircle_api.observe import Observe
 from carecircle_api.openapi import describer, operation_id
@@ -58,6 +58,7 @@ def create_app(services: Services) -> FastAPI:
         app.include_router(module.router)
     app.openapi = describer(app)
     errors.install(app)
+    idempotency.install(app)
     _wrap(app, services)
     return app
 

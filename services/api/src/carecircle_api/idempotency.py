@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import Depends, Header, Request, Response
+from fastapi import Depends, FastAPI, Header, Request, Response
 from fastapi.routing import APIRoute
 
 from carecircle.db.idempotency import IdempotencyKey, answer_of, hold_key
@@ -36,17 +36,23 @@ class KeyReused(Invalid):
 
 
 class Replay(Exception):
-    """The request was answered before."""
+    """The request was answered before: this is the answer."""
 
     def __init__(self, kept: IdempotencyKey) -> None:
-        self.kept = kept
+        # Made while the transaction is open: raising this ends it, and the row with it.
+        headers = {"Idempotent-Replayed": "true"} | ({"Location": kept.location} if kept.location else {})
+        self.response = Response(kept.body, kept.status, headers, media_type="application/json")
         super().__init__()
 
-    def response(self) -> Response:
-        headers = {"Idempotent-Replayed": "true"}
-        if self.kept.location:
-            headers["Location"] = self.kept.location
-        return Response(self.kept.body, self.kept.status, headers, media_type="application/json")
+
+def install(app: FastAPI) -> None:
+    """Answer a repeated request with what was kept."""
+    app.add_exception_handler(Replay, _replayed)
+
+
+async def _replayed(_: Request, replay: Exception) -> Response:
+    assert isinstance(replay, Replay)  # noqa: S101 - registered for it only; the type is for pyright
+    return replay.response
 
 
 @dataclass(frozen=True, slots=True)
