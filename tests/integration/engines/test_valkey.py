@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
 from redis import Redis
 
-from carecircle_cli.engines import EmbeddedValkey, EngineError, EngineNotFound
+from carecircle_cli.engines import EmbeddedValkey, EngineError, EngineNotFound, free_port
 from carecircle_cli.engines import valkey as module
+from carecircle_cli.engines.process import listens
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,6 +54,14 @@ def test_a_port_that_somebody_else_holds_is_said(server: EmbeddedValkey, tmp_pat
     second = EmbeddedValkey(tmp_path / "second", server.port)
     with pytest.raises(EngineError, match="Address already in use"):
         second.start()
+
+
+def test_who_listens_on_a_port_can_be_told(server: EmbeddedValkey) -> None:
+    server.start()
+    assert server.process.pid is not None
+    assert listens(server.process.pid, server.port)
+    assert not listens(os.getpid(), server.port)
+    assert not listens(server.process.pid, free_port())
 
 
 def test_a_redis_that_is_too_old_is_refused_with_words(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import sys
 import textwrap
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import psycopg
 import pytest
+from sqlalchemy.engine import make_url
 
+from carecircle_cli.doctor.postgres import libpq_url
 from carecircle_cli.engines import Program
 from carecircle_cli.up.supervisor import RestartPolicy, Supervisor
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterator
 
 LOOK_EVERY = 0.02
 PRELUDE = """
@@ -143,3 +147,23 @@ def is_gone() -> Callable[[int], bool]:
             return True
 
     return look
+
+
+@pytest.fixture
+def statement() -> Callable[[str, str], None]:
+    """Run one SQL statement against a database."""
+
+    def run(url: str, sql: str) -> None:
+        with psycopg.connect(libpq_url(url), autocommit=True) as connection:
+            connection.execute(sql.encode())
+
+    return run
+
+
+@pytest.fixture
+def empty_database_url(postgres_url: str, statement: Callable[[str, str], None]) -> Iterator[str]:
+    """A fresh database without any table."""
+    name = f"t_{secrets.token_hex(6)}"
+    statement(postgres_url, f"CREATE DATABASE {name}")
+    yield make_url(postgres_url).set(database=name).render_as_string(hide_password=False)
+    statement(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")

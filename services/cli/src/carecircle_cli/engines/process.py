@@ -6,16 +6,17 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 from contextlib import ExitStack, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from carecircle_cli.engines.program import Program
 
 LAST_LINES = 15
+LISTENING = "0A"  # in /proc/net/tcp
 
 
 class EngineError(RuntimeError):
@@ -109,6 +110,18 @@ def is_free(port: int) -> bool:
         except OSError:
             return False
         return True
+
+
+def listens(pid: int, port: int) -> bool:
+    """Whether it is this process that listens on the port; where only Linux could tell, yes."""
+    try:
+        table = Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]
+        links = [str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir()]
+    except OSError:
+        return sys.platform != "linux"
+    rows = (line.split() for line in table)
+    inodes = {row[9] for row in rows if row[3] == LISTENING and int(row[1].partition(":")[2], 16) == port}
+    return any(f"socket:[{inode}]" in links for inode in inodes)
 
 
 def last_lines(log: Path, count: int = LAST_LINES) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from carecircle_cli.engines import Program
+from carecircle_cli.engines.process import listens
 from carecircle_cli.up import logs
 
 if TYPE_CHECKING:
@@ -140,13 +141,13 @@ def _log(site: Site, name: str) -> Path:
 
 
 def _answers(port: int, path: str) -> Callable[[int], bool]:
-    """A readiness: this path is answered with 200."""
+    """A readiness: this process answers this path with 200. Not another one, which took the port a moment earlier."""
 
-    def ready(_pid: int) -> bool:
+    def ready(pid: int) -> bool:
         connection = http.client.HTTPConnection(HOST, port, timeout=5)
         try:
             connection.request("GET", path)
-            return connection.getresponse().status == http.HTTPStatus.OK
+            return connection.getresponse().status == http.HTTPStatus.OK and listens(pid, port)
         except (OSError, http.client.HTTPException):
             return False
         finally:
