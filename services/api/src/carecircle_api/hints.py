@@ -34,7 +34,7 @@ class Hints(Protocol):
 
 
 class QueueHints:
-    """Enqueues for the patients it is told of, one after the other. `async with` runs it."""
+    """Enqueues for the patients it is told of, one after the other. `async with` runs it, and ends with all done."""
 
     def __init__(self, database: Database, queues: Queues, horizon: timedelta) -> None:
         self._database = database
@@ -42,12 +42,18 @@ class QueueHints:
         self._horizon = horizon
         self._waiting: dict[UUID, None] = {}
         self._told = asyncio.Event()
+        self._idle = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     def due_soon(self, patient_id: UUID) -> None:
         if len(self._waiting) < MAX_WAITING:
             self._waiting[patient_id] = None
+            self._idle.clear()
             self._told.set()
+
+    async def settled(self) -> None:
+        """Wait until everything told so far was done, or given up."""
+        await self._idle.wait()
 
     async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._run(), name="hints")
@@ -56,6 +62,9 @@ class QueueHints:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(TIMEOUT):
+                await self.settled()
         if self._task is not None:
             self._task.cancel()
             with suppress(asyncio.CancelledError):
@@ -63,12 +72,13 @@ class QueueHints:
 
     async def _run(self) -> None:
         while True:
-            await self._told.wait()
-            self._told.clear()  # before the work: what is told meanwhile must wake this loop again
             while self._waiting:
                 patient_id = next(iter(self._waiting))
                 del self._waiting[patient_id]
                 await self._enqueue(patient_id)
+            self._told.clear()
+            self._idle.set()
+            await self._told.wait()
 
     async def _enqueue(self, patient_id: UUID) -> None:
         try:
