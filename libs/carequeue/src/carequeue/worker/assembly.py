@@ -58,7 +58,7 @@ class Assembly:
         executor = Executor(setting, commands, slots, handlers, rules, self._threads, self._advance)
         fetcher = Fetcher(setting, commands, slots, self._bell, Reporter(setting), executor.start)
         if not options.skip_stalled_check:
-            self._loop(StallChecker(setting, commands).run(), "stalled", crashed)
+            self._loop(StallChecker(setting, commands, executor).run(), "stalled", crashed)
         if not options.skip_lock_renewal:
             self._loop(LockKeeper(setting, commands, executor, slots).run(), "locks", crashed)
         for _ in range(FLIGHTS):

@@ -43,7 +43,7 @@ class LockKeeper:
         now = asyncio.get_running_loop().time()
         due = [run for run in self._executor.runs if not run.lost and run.locked_at <= now - self._terms.lock_check]
         reported = [(outcome.finish.job_id, outcome.finish.token) for outcome in self._slots.unanswered]
-        locks: list[Lock] = [(run.job.id, run.token) for run in due]
+        locks: list[Lock] = [run.lock for run in due]
         if not (locks or reported):
             return
         lost = set(await self._commands.extend_locks([*locks, *reported], self._terms.lock_ms))

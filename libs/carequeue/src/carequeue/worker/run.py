@@ -30,6 +30,10 @@ class Run:
         self.returning = False
         """The worker closes: unless the handler returns all the same, the job is handed back."""
 
+    @property
+    def lock(self) -> tuple[str, str]:
+        return self.job.id, self.token
+
     def lose(self) -> None:
         """Tell the handler that the job is not its own any more."""
         self.lost = True
