@@ -89,6 +89,15 @@ def test_errors_that_hold_nothing_private_keep_their_message(lines: Any, error: 
     assert text in lines()[0]["exception"]
 
 
+def test_what_went_wrong_inside_a_task_group_is_written(lines: Any) -> None:
+    # Showed as a service that crashed with an ExceptionGroup and nothing else in its log.
+    error = ExceptionGroup("unhandled", [ValueError(CANARY), LockLost("job-1")])
+    structlog.stdlib.get_logger("a").error("service.crashed", exc_info=error)
+
+    assert "builtins.ValueError" in lines()[0]["exception"]
+    assert "its lock ran out" in lines()[0]["exception"]
+
+
 def test_a_librarys_message_is_written_without_its_arguments(lines: Any) -> None:
     logging.getLogger("some.library").warning("sent to %s", CANARY, extra={"job_id": "j", "to": CANARY})
     logging.getLogger("aiosmtplib").info("RCPT TO %s", CANARY)

@@ -114,7 +114,10 @@ def describe(error: BaseException) -> str:
     message = f": {error}" if plain or name.startswith(OUR_ERRORS) else ""
     cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     because = f" because {describe(cause)}" if cause is not None else ""
-    return f"{name}{message}{_places(error.__traceback__)}{because}"
+    # A task group's own error says nothing; what went wrong is inside.
+    parts: tuple[BaseException, ...] = getattr(error, "exceptions", ())
+    inside = f" of ({'; '.join(describe(part) for part in parts)})" if parts else ""
+    return f"{name}{message}{_places(error.__traceback__)}{inside}{because}"
 
 
 def _error(given: object) -> BaseException | None:
