@@ -74,8 +74,8 @@ class Hand:
         fields: dict[str, Any] = {"token_prefix": "hand", "token_from": token, "lock_ms": 60_000}
         return await self.commands.step(Step(finishes, fetch, now, **(fields | changes)))
 
-    async def complete(self, job_id: str, token: str = "hand:0", *, now: int = NOW, **changes: Any) -> int:
-        reply = await self.step([Finish(job_id, token, "completed", "null", **changes)], now=now)
+    async def complete(self, job_id: str, lock: str = "hand:0", *, now: int = NOW, **changes: Any) -> int:
+        reply = await self.step([Finish(job_id, lock, "completed", "null", **changes)], now=now)
         return reply.codes[0]
 
 

@@ -14,9 +14,9 @@ NOW = 1_795_500_000_000
 SECOND = 1000
 
 
-def failed(job_id: str, token: str = "hand:0", **changes: Any) -> Finish:
+def failed(job_id: str, lock: str = "hand:0", **changes: Any) -> Finish:
     fields: dict[str, Any] = {"value": "no paint", "stacktrace": '["line"]'}
-    return Finish(job_id, token, "failed", **(fields | changes))
+    return Finish(job_id, lock, "failed", **(fields | changes))
 
 
 async def test_a_completed_job_keeps_its_value_and_leaves_no_lock(hand: Any, look: Any, keys: Any) -> None:
