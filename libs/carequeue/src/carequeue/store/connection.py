@@ -19,9 +19,12 @@ from redis.exceptions import (
     AuthorizationError,
     ClusterDownError,
     ConnectionError,  # noqa: A004 - redis-py's own, under its own name
+    NoPermissionError,
+    OutOfMemoryError,
     ReadOnlyError,
     ResponseError,
     TimeoutError,  # noqa: A004 - redis-py's own, under its own name
+    TryAgainError,
 )
 
 from carequeue.errors import ConnectionLost, InvalidOption, UnsuitableRedis
@@ -32,8 +35,11 @@ if TYPE_CHECKING:
 COMMAND_TIMEOUT = timedelta(seconds=5)
 BLOCK_MARGIN = timedelta(seconds=5)
 OLDEST = (6, 2)
-UNREADY = ("LOADING", "READONLY", "CLUSTERDOWN", "MISCONF", "MASTERDOWN", "TRYAGAIN", "NOREPLICAS", "BUSY")
+UNREADY = ("MISCONF", "NOREPLICAS", "BUSY")
 """Replies of a server that cannot run a command at the moment; it did not run."""
+UNREADY_ERRORS = (ReadOnlyError, ClusterDownError, OutOfMemoryError, TryAgainError, NoPermissionError)
+"""The same where redis-py has a class, and takes the first word off the message. A busy loading server is a
+ConnectionError to it."""
 
 
 def connect(url: str, *, client_name: str | None = None, block: timedelta | None = None) -> Redis:
@@ -120,7 +126,9 @@ def redis_errors(client: Redis) -> Generator[None]:
         yield
     except (AuthenticationError, AuthorizationError) as error:
         raise ConnectionLost(f"Redis at {address(client)} refused the login: {error}") from error
-    except (ConnectionError, TimeoutError, ReadOnlyError, ClusterDownError, OSError) as error:
+    except UNREADY_ERRORS as error:
+        raise ConnectionLost(f"Redis at {address(client)} is not ready: {type(error).__name__}: {error}") from error
+    except (ConnectionError, TimeoutError, OSError) as error:
         raise ConnectionLost(f"Redis at {address(client)} did not answer: {error}") from error
     except ResponseError as error:
         if str(error).startswith(UNREADY):
