@@ -1,0 +1,113 @@
+"""The tools for tests: a clock that moves when told, points to wait for, jobs without a queue; and telemetry."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from carequeue import JobKind, PayloadError, Telemetry
+from carequeue.testing import FakeClock, Signal, make_job
+
+START = datetime(2026, 3, 29, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Dose:
+    units: int
+
+
+def test_a_fake_clock_does_what_is_due_in_order_and_each_at_its_instant() -> None:
+    clock = FakeClock(START)
+    seen: list[tuple[str, datetime]] = []
+    base = clock.now_ms()
+    clock.call_at(base + 3000, lambda: seen.append(("late", clock.now)))
+    clock.call_at(base + 1000, lambda: seen.append(("early", clock.now)))
+    clock.call_at(base + 2000, lambda: seen.append(("cancelled", clock.now))).cancel()
+    clock.advance(2 * SECOND)
+    assert (seen, clock.now) == ([("early", START + SECOND)], START + 2 * SECOND)
+    clock.move_to(START + 10 * SECOND)
+    assert seen[1:] == [("late", START + 3 * SECOND)]
+
+
+def test_what_a_timer_sets_for_the_same_journey_happens_on_it() -> None:
+    clock = FakeClock(START)
+    seen: list[datetime] = []
+
+    def again() -> None:
+        seen.append(clock.now)
+        if len(seen) < 3:
+            clock.call_at(clock.now_ms() + 1000, again)
+
+    clock.call_at(clock.now_ms() + 1000, again)
+    clock.advance(timedelta(minutes=1))
+    assert seen == [START + SECOND, START + 2 * SECOND, START + 3 * SECOND]
+
+
+async def test_a_signal_is_waited_for_and_keeps_what_it_was_called_with() -> None:
+    signal = Signal()
+    asyncio.get_running_loop().call_soon(signal, 1, "x")
+    assert await signal.wait() == [(1, "x")]
+    assert await signal.wait() == [(1, "x")]  # it stays passed
+
+
+async def test_a_signal_may_be_called_from_a_thread() -> None:
+    signal = Signal()
+    threading.Thread(target=signal, args=("thread",)).start()
+    assert await signal.wait() == [("thread",)]
+
+
+async def test_a_signal_that_does_not_come_says_which_and_how_many() -> None:
+    signal = Signal("delivered")
+    signal()
+    with pytest.raises(TimeoutError, match=r"delivered: 1 of 2 after 0\.01 s"):
+        await signal.wait(2, timeout=0.01)
+
+
+def test_a_made_job_is_what_a_handler_gets() -> None:
+    kind = JobKind("dose", Dose, attempts=3)
+    job = make_job(kind, Dose(2), job_id="dose-1")
+    assert (job.id, job.name, job.data, job.attempts_allowed) == ("dose-1", "dose", Dose(2), 3)
+    assert job.started_at is not None
+    assert make_job("plain", {"a": 1}).data == {"a": 1}
+    with pytest.raises(PayloadError):
+        make_job(kind, "two")  # type: ignore[call-overload]
+
+
+def test_telemetry_reaches_only_who_asked_until_they_leave() -> None:
+    telemetry = Telemetry()
+    seen: list[str] = []
+    leave = telemetry.subscribe(lambda event, fields: seen.append(f"{event} {fields['queue']}"), "worker.drained")
+    assert telemetry.wanted("worker.drained")
+    assert not telemetry.wanted("step")
+    telemetry.emit("worker.drained", queue="q")
+    telemetry.emit("job.stalled", queue="q", job_id="1")
+    leave()
+    telemetry.emit("worker.drained", queue="q")
+    assert seen == ["worker.drained q"]
+    assert not telemetry.wanted("worker.drained")
+
+
+def test_a_subscriber_that_fails_is_logged_and_hurts_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    telemetry = Telemetry()
+    seen: list[str] = []
+
+    def broken(event: str, fields: object) -> None:
+        raise RuntimeError("metrics are down")
+
+    telemetry.subscribe(broken, "worker.drained")
+    telemetry.subscribe(lambda event, _: seen.append(event), "worker.drained")
+    with caplog.at_level(logging.ERROR, "carequeue.telemetry"):
+        telemetry.emit("worker.drained", queue="q")
+    assert seen == ["worker.drained"]
+    assert [record.message for record in caplog.records] == ["telemetry.subscriber_failed"]
+
+
+def test_an_unknown_event_is_refused_with_the_names_there_are() -> None:
+    with pytest.raises(KeyError, match=r"job\.done.*job\.completed"):
+        Telemetry().subscribe(lambda *_: None, "job.done")
