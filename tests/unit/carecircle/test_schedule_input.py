@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from carecircle.domain.errors import Invalid
-from carecircle.domain.rules import rule_from_json, rule_to_json, wall_clock
+from carecircle.domain.rules import rule_from_json, rule_to_json
 from carecircle.domain.schedule import CalendarRule, Dose, SchedulePlan, Weekday, ZonePolicy
+from carecircle.domain.times import wall_clock
 from carecircle.domain.zones import place_zones, zone_named
 
 EIGHT = time(8, 0)
@@ -210,7 +211,7 @@ def test_the_shortest_interval_goes_over_the_turn_of_the_week(
         tuple(time.fromisoformat(at) for at in times.split()), None if days is None else frozenset(days)
     )
 
-    assert rule.shortest_interval().total_seconds() == hours * 3600
+    assert rule.shortest_interval(date(2026, 1, 1)).total_seconds() == hours * 3600
 
 
 def test_a_new_dose_text_or_policy_keeps_the_slots_and_a_new_zone_does_not() -> None:

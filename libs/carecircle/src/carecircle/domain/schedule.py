@@ -6,13 +6,17 @@ The kinds of rules are in `rules.py`, wall time and instants in `zones.py`, wind
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Decimal
+from datetime import timedelta
 from enum import StrEnum
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
+from carecircle.domain.calendar_rule import CalendarRule, Weekday
+from carecircle.domain.dose import Dose
 from carecircle.domain.errors import Invalid
-from carecircle.domain.rules import CalendarRule, Rule, Slot, Span, Weekday, rule_from_json, rule_to_json
-from carecircle.domain.text import check_text
+from carecircle.domain.routine import USUAL_ROUTINE, Routine
+from carecircle.domain.rules import Rule, rule_from_json, rule_to_json
+from carecircle.domain.slots import Slot, Span
 from carecircle.domain.windows import LOOK_AHEAD, missed_at
 from carecircle.domain.zones import local_date, zone_named
 
@@ -20,7 +24,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from datetime import date, datetime
 
+    from carecircle.domain.medication import Severity
+
 __all__ = [
+    "Background",
     "CalendarRule",
     "Dose",
     "PlannedDose",
@@ -36,9 +43,8 @@ __all__ = [
 ]
 
 FIRST_YEAR, LAST_YEAR = 2000, 2200
-MAX_QUANTITY = Decimal(100_000)
-QUANTITY_PLACES = 4
-MAX_UNIT_LENGTH = 50
+MOST_DOSES = 1000
+LONGEST_WINDOW = timedelta(days=7)
 
 
 class ZonePolicy(StrEnum):
@@ -48,20 +54,6 @@ class ZonePolicy(StrEnum):
     """Its wall times go with the patient."""
     HOME = "home"
     """It stays in the zone the patient was in when the schedule was made."""
-
-
-@dataclass(frozen=True, slots=True)
-class Dose:
-    """The amount at one time: 1 tablet."""
-
-    quantity: Decimal
-    """Without trailing zeros, however it was given or stored."""
-    unit: str
-
-    def __post_init__(self) -> None:
-        _check_quantity(self.quantity)
-        _check_unit(self.unit)
-        object.__setattr__(self, "quantity", _plain(self.quantity))
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,29 +71,68 @@ class SchedulePlan:
     """None: the patient's zone."""
     zone_policy: ZonePolicy
     dose: Dose
+    count: int | None = None
+    """The schedule is over after so many doses; None: it goes on until its end date."""
+    min_gap: timedelta | None = None
+    """How close to the last dose a change of zone may bring the next (R8); None: half the shortest interval."""
+    severity: Severity | None = None
+    """None: the medication's."""
+    on_time: timedelta | None = None
+    """How far from its time a dose still counts as on time; None: as usual (R10)."""
+    missed_after: timedelta | None = None
+    """How long after its time a dose counts as missed; None: as usual (R10)."""
 
     def __post_init__(self) -> None:
         _check_date(self.start_date, "start_date")
         if self.end_date is not None:
             _check_date(self.end_date, "end_date")
-            self._check_end(self.end_date)
+        if self.end_date is not None and self.end_date < self.start_date:
+            raise Invalid("The end date is before the start date.", field="end_date")
+        self._check_that_it_has_doses()
+        if self.count is not None and not 1 <= self.count <= MOST_DOSES:
+            raise Invalid(f"Give 1 to {MOST_DOSES} doses.", field="count")
+        for field in ("min_gap", "on_time", "missed_after"):
+            _check_length(getattr(self, field), field)
         if self.zone is not None:
             zone_named(self.zone)
 
-    def _check_end(self, end_date: date) -> None:
-        if end_date < self.start_date:
-            raise Invalid("The end date is before the start date.", field="end_date")
-        if not self.rule.falls_between(self.start_date, end_date):
-            raise Invalid("None of these days lies between the start and the end date.", field="days_of_week")
+    def _check_that_it_has_doses(self) -> None:
+        last = self.end_date or self.start_date.replace(year=LAST_YEAR, month=12, day=31)
+        if not self.rule.falls_between(self.start_date, last):
+            raise Invalid(
+                "None of these days lies between the start and the end date.", field=FIELD_OF_DAYS[self.rule.kind]
+            )
 
     def same_slots_as(self, other: SchedulePlan) -> bool:
         """Whether both yield the same times. If so, going from one to the other changes texts only (R9)."""
-        return (self.rule, self.start_date, self.end_date, self.zone) == (
-            other.rule,
-            other.start_date,
-            other.end_date,
-            other.zone,
-        )
+        return self._own_slots() == other._own_slots()
+
+    def smallest_gap(self, routine: Routine) -> timedelta:
+        """How close two doses may come when a change of zone moves them (R8)."""
+        if self.min_gap is not None:
+            return self.min_gap
+        return self.rule.shortest_interval(self.start_date, routine) / 2
+
+    def _own_slots(self) -> tuple[object, ...]:
+        return self.rule, self.start_date, self.end_date, self.zone, self.count, self.missed_after
+
+
+FIELD_OF_DAYS = {"calendar": "days_of_week", "interval": "end_date", "steps": "steps", "as_needed": "end_date"}
+"""Which part of the input is wrong if no day is left."""
+
+
+@dataclass(frozen=True, slots=True)
+class Background:
+    """What of the patient's life the doses of some schedules depend on."""
+
+    routine: Routine = USUAL_ROUTINE
+    taken: tuple[datetime, ...] = ()
+    """When doses of this schedule were taken, in that order."""
+    counted_from: datetime | None = None
+    """A schedule of so many doses counts those after it was made; None: from its start date on."""
+
+
+ORDINARY = Background()
 
 
 class PlannedDose(NamedTuple):
@@ -117,7 +148,13 @@ class PlannedDose(NamedTuple):
 
 
 def occurrences(
-    plan: SchedulePlan, *, zone: str, valid_from: datetime, until: datetime, since: datetime | None = None
+    plan: SchedulePlan,
+    *,
+    zone: str,
+    valid_from: datetime,
+    until: datetime,
+    since: datetime | None = None,
+    background: Background = ORDINARY,
 ) -> Iterator[PlannedDose]:
     """The doses due in [since, until), in the order they are due, and none at or before `valid_from` (R6).
 
@@ -127,23 +164,22 @@ def occurrences(
     begin = valid_from if since is None else max(valid_from, since)
     if begin >= until:
         return
-    for slot, next_due in _with_next_due(plan.rule.slots(_span(plan, name, begin, until))):
+    for slot, next_due in _with_next_due(_slots(plan, name, begin, until, background)):
         if slot.due_at >= until:
             return
         if slot.due_at >= begin and slot.due_at > valid_from:
-            yield PlannedDose(
-                slot.nominal_local, name, slot.due_at, missed_at(slot.due_at, next_due), slot.note, plan.dose
-            )
+            missed = missed_at(slot.due_at, next_due, plan.missed_after)
+            yield PlannedDose(slot.nominal_local, name, slot.due_at, missed, slot.note, slot.dose or plan.dose)
 
 
-def past_slots_of_today(plan: SchedulePlan, *, zone: str, now: datetime) -> list[datetime]:
+def past_slots_of_today(
+    plan: SchedulePlan, *, zone: str, now: datetime, background: Background = ORDINARY
+) -> list[datetime]:
     """The wall times of today that an edit at `now` comes too late for: someone has to decide about them (R9)."""
     name = plan.zone or zone
     today = local_date(now, zone_named(name))
-    if today < plan.start_date or (plan.end_date is not None and today > plan.end_date):
-        return []
-    slots = plan.rule.slots(Span(zone_named(name), today, today))
-    return [slot.nominal_local for slot in slots if slot.due_at <= now]
+    slots = _slots(plan, name, now, now, background, first=today)
+    return [slot.nominal_local for slot in slots if slot.nominal_local.date() == today and slot.due_at <= now]
 
 
 def replanned_in_zone(
@@ -154,26 +190,65 @@ def replanned_in_zone(
     changed_at: datetime,
     last_dose_at: datetime | None,
     until: datetime,
+    background: Background = ORDINARY,
 ) -> Iterator[PlannedDose]:
     """The doses from `changed_at` on, after the patient moved into `zone` (R8).
 
     A slot too close to the last due or taken dose is dropped. One that is already past in the new zone, but not yet
     missed, is among them: it is to be raised at once.
     """
-    min_gap = plan.rule.shortest_interval() / 2
-    since = changed_at - LOOK_AHEAD
-    for dose in occurrences(plan, zone=zone, valid_from=valid_from, since=since, until=until):
-        too_close = last_dose_at is not None and dose.due_at - last_dose_at < min_gap
-        if dose.missed_at > changed_at and not too_close:
+    min_gap = plan.smallest_gap(background.routine)
+    for dose in raised_from(
+        plan, zone=zone, valid_from=valid_from, changed_at=changed_at, until=until, background=background
+    ):
+        if last_dose_at is None or dose.due_at - last_dose_at >= min_gap:
             yield dose
 
 
-def _span(plan: SchedulePlan, zone: str, begin: datetime, until: datetime) -> Span:
-    # The last doses before `until` need to know the next one after it.
+def raised_from(
+    plan: SchedulePlan,
+    *,
+    zone: str,
+    valid_from: datetime,
+    changed_at: datetime,
+    until: datetime,
+    background: Background = ORDINARY,
+) -> Iterator[PlannedDose]:
+    """The doses that matter from `changed_at` on: also those already past then, but not yet missed."""
+    since = changed_at - max(LOOK_AHEAD, plan.missed_after or LOOK_AHEAD)
+    for dose in occurrences(plan, zone=zone, valid_from=valid_from, since=since, until=until, background=background):
+        if dose.missed_at > changed_at:
+            yield dose
+
+
+def _slots(
+    plan: SchedulePlan,
+    zone: str,
+    begin: datetime,
+    until: datetime,
+    background: Background,
+    *,
+    first: date | None = None,
+) -> Iterator[Slot]:
+    """The slots from some time before `begin` until some time after `until`."""
     place = zone_named(zone)
+    # The last doses before `until` need to know the next one after it.
     last = local_date(until + LOOK_AHEAD, place)
-    first = max(plan.start_date, local_date(begin, place))
-    return Span(place, first, last if plan.end_date is None else min(last, plan.end_date))
+    span = Span(
+        zone=place,
+        first=plan.start_date if plan.count else max(plan.start_date, first or local_date(begin, place)),
+        last=last if plan.end_date is None else min(last, plan.end_date),
+        start=plan.start_date,
+        routine=background.routine,
+        taken=background.taken,
+    )
+    if span.first > span.last:
+        return iter(())
+    slots = plan.rule.slots(span)
+    if plan.count is None:
+        return slots
+    counted_from = background.counted_from
+    return islice((slot for slot in slots if counted_from is None or slot.due_at > counted_from), plan.count)
 
 
 def _with_next_due(slots: Iterable[Slot]) -> Iterator[tuple[Slot, datetime | None]]:
@@ -194,20 +269,6 @@ def _check_date(day: date, field: str) -> None:
         raise Invalid(f"Give a date between {FIRST_YEAR} and {LAST_YEAR}.", field=field)
 
 
-def _check_quantity(quantity: Decimal) -> None:
-    field = "dose.quantity"
-    if not quantity.is_finite() or not 0 < quantity <= MAX_QUANTITY:
-        raise Invalid(f"Give an amount above 0 and up to {MAX_QUANTITY:,}.", field=field)
-    if quantity != round(quantity, QUANTITY_PLACES):
-        raise Invalid(f"Give an amount with at most {QUANTITY_PLACES} decimal places.", field=field)
-
-
-def _plain(quantity: Decimal) -> Decimal:
-    # `normalize` alone would turn 10 into 1E+1.
-    return quantity.quantize(Decimal(1)) if quantity == quantity.to_integral_value() else quantity.normalize()
-
-
-def _check_unit(unit: str) -> None:
-    if not unit.strip() or len(unit) > MAX_UNIT_LENGTH:
-        raise Invalid(f"Give a unit of 1 to {MAX_UNIT_LENGTH} characters, such as tablet.", field="dose.unit")
-    check_text(unit, field="dose.unit")
+def _check_length(length: timedelta | None, field: str) -> None:
+    if length is not None and not timedelta(0) < length <= LONGEST_WINDOW:
+        raise Invalid(f"Give more than nothing, and up to {LONGEST_WINDOW.days} days.", field=field)

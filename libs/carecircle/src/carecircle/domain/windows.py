@@ -16,8 +16,13 @@ LOOK_AHEAD = 2 * LONGEST_WAIT
 """How far the next dose can be and still shorten the window of this one."""
 
 
-def missed_at(due_at: datetime, next_due: datetime | None) -> datetime:
-    """When an unanswered dose counts as missed: half way to the next, within 30 minutes and 12 hours."""
+def missed_at(due_at: datetime, next_due: datetime | None, missed_after: timedelta | None = None) -> datetime:
+    """When an unanswered dose counts as missed: half way to the next, within 30 minutes and 12 hours.
+
+    `missed_after` is somebody's own wish, and wins.
+    """
+    if missed_after is not None:
+        return due_at + missed_after
     if next_due is None:
         return due_at + LONGEST_WAIT
     return due_at + max(SHORTEST_WAIT, min(LONGEST_WAIT, (next_due - due_at) / 2))

@@ -38,6 +38,21 @@ def resolve(nominal_local: datetime, zone: ZoneInfo) -> Resolved | None:
     return Resolved(due_at, GAP)
 
 
+def instant_of(nominal_local: datetime, zone: ZoneInfo) -> datetime:
+    """The instant of a naive wall time that has to have one: `resolve`, also over a whole day that the clocks skip."""
+    return nominal_local.replace(tzinfo=zone, fold=0).astimezone(UTC)
+
+
+def note_of(nominal_local: datetime, zone: ZoneInfo) -> str | None:
+    """`GAP` for a wall time that the clocks skip."""
+    return None if wall_time(instant_of(nominal_local, zone), zone) == nominal_local else GAP
+
+
+def shown_at(instant: datetime, zone: ZoneInfo) -> datetime:
+    """What a clock on the wall shows at an instant, naive; `fold` is 1 in the second round of a clock set back."""
+    return instant.astimezone(zone).replace(tzinfo=None)
+
+
 def steady_offset(day: date, zone: ZoneInfo) -> timedelta | None:
     """What the wall clock is ahead of UTC by on the whole of a local date; None: the clocks may change on it."""
     return _steady_offsets(zone, day.year).get(day.toordinal())
@@ -57,7 +72,7 @@ def _steady_offsets(zone: ZoneInfo, year: int) -> dict[int, timedelta]:
 
 def wall_time(instant: datetime, zone: ZoneInfo) -> datetime:
     """What a clock on the wall shows at an instant, naive."""
-    return instant.astimezone(zone).replace(tzinfo=None, fold=0)
+    return shown_at(instant, zone).replace(fold=0)
 
 
 def local_date(instant: datetime, zone: ZoneInfo) -> date:

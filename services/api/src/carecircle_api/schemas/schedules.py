@@ -11,8 +11,8 @@ from uuid import UUID
 from pydantic import ConfigDict, Field, JsonValue
 
 from carecircle.domain.errors import Invalid
-from carecircle.domain.rules import MAX_TIMES_A_DAY, wall_clock
 from carecircle.domain.schedule import CalendarRule, Dose, PlannedDose, SchedulePlan, Weekday, ZonePolicy
+from carecircle.domain.times import MAX_TIMES_A_DAY, wall_clock
 from carecircle.usecases.overview import ScheduleView
 from carecircle.usecases.schedules import plan_to_json
 from carecircle_api.schemas.values import Amount, Answer, Body, Day, Unit, WallTime, ZoneName
