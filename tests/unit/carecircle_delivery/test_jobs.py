@@ -43,18 +43,18 @@ def test_sends_are_retried_and_kept_as_promised(kind: object) -> None:
 
 @pytest.mark.parametrize("severity", Severity)
 def test_every_job_has_a_priority_so_that_alerts_overtake(severity: Severity) -> None:
-    row = Waiting(ROW, "email", severity, 1, NOW, None)
-    assert (new_job(row, NOW).options.priority or 0) >= 1
+    row = Waiting(ROW, "email", severity, 1, NOW, NOW)
+    assert (new_job(row).options.priority or 0) >= 1
 
 
 def test_the_more_it_matters_the_sooner_it_runs() -> None:
     by_weight = (Severity.CRITICAL, Severity.TIME_CRITICAL, Severity.NORMAL, Severity.INFO)
-    rows = [Waiting(ROW, None, severity, 1, NOW, None) for severity in by_weight]
-    assert [new_job(row, NOW).options.priority for row in rows] == [1, 2, 3, 4]
+    rows = [Waiting(ROW, None, severity, 1, NOW, NOW) for severity in by_weight]
+    assert [new_job(row).options.priority for row in rows] == [1, 2, 3, 4]
 
 
 def test_a_job_carries_ids_only_and_waits_for_its_time() -> None:
-    send, remind = new_job(waiting(at=60), NOW), new_job(waiting(at=-60, channel=None), NOW)
+    send, remind = new_job(waiting(at=60, enqueued=0)), new_job(waiting(at=-60, enqueued=0, channel=None))
     assert (send.name, send.data) == ("send", Send(ROW, 3))
     assert (remind.name, remind.data) == ("remind", Remind(ROW, 3))
     assert timedelta(seconds=60) <= (send.options.delay or timedelta(0)) < timedelta(seconds=61)

@@ -13,7 +13,7 @@ from carecircle.db.session import database_now
 from carecircle.runtime.clock import utc_now
 from carecircle.runtime.waiting import stopped_within
 from carecircle.usecases.dispatching import replace_alerts
-from carecircle.usecases.enqueueing import REDIS_AWAY, reconcile
+from carecircle.usecases.enqueueing import REDIS_AWAY, add_jobs, reconcile
 
 if TYPE_CHECKING:
     import asyncio
@@ -72,10 +72,11 @@ class Reconciler:
     async def round(self) -> None:
         """Look at the rows, then at the queues. With Redis away also do what the schedulers would."""
         await self._measure()
-        await replace_alerts(self._database, self._channels)
+        replacements = await replace_alerts(self._database, self._channels)
         if not self._watch.up:
             await self._keep_house_without_redis()
             return
+        await add_jobs(self._queues, replacements)
         await self._housekeeping.ensure_schedulers()
         done = await reconcile(self._database, self._queues, horizon=self._settings.enqueue_horizon)
         self._metrics.enqueued.labels("due").inc(done.enqueued)

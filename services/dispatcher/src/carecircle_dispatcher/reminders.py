@@ -14,7 +14,7 @@ from carecircle.db.session import database_now
 from carecircle.jobs import REMIND, Remind
 from carecircle.runtime.clock import local_time, utc_now
 from carecircle.usecases.dispatching import Dispatched, TooEarly, dispatch
-from carecircle.usecases.enqueueing import enqueue_due_soon
+from carecircle.usecases.enqueueing import add_jobs
 from carequeue import RetryAt, Skip
 
 if TYPE_CHECKING:
@@ -51,8 +51,6 @@ class Reminders:
         """The return value of the job, or how it goes on."""
         try:
             decided = await self.decide(occurrence_id)
-            if isinstance(decided, Dispatched):
-                await enqueue_due_soon(self._database, self._queues, patient_id=decided.patient_id)
         except Exception as error:
             if not away(error):
                 raise
@@ -60,8 +58,9 @@ class Reminders:
             wait = DATABASE_AWAY_WAIT * (1 + random.random())  # noqa: S311 - jitter, no secret
             return RetryAt(utc_now() + wait, "database_away")
         match decided:
-            case Dispatched(deliveries=count):
-                return {"sent": count}
+            case Dispatched(deliveries):
+                await add_jobs(self._queues, deliveries)
+                return {"sent": len(deliveries)}
             case TooEarly(until, now):
                 return RetryAt(local_time(until, now), "too_early")
             case reason:
@@ -71,7 +70,9 @@ class Reminders:
         """Make the deliveries. Without jobs: while Redis is away the channel workers find them by themselves."""
         decided = await dispatch(self._database, self._channels, occurrence_id)
         if isinstance(decided, Dispatched):
-            log.info("reminder.dispatched", occurrence_id=occurrence_id, count=decided.deliveries, late=decided.late)
+            log.info(
+                "reminder.dispatched", occurrence_id=occurrence_id, count=len(decided.deliveries), late=decided.late
+            )
         return decided
 
     async def due(self, limit: int) -> Sequence[UUID]:

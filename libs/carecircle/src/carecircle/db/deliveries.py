@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, case, func, text, update
+from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, case, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
@@ -87,14 +87,19 @@ class NewDelivery:
     expires_at: datetime
 
 
-async def add_deliveries(session: AsyncSession, wanted: Iterable[NewDelivery], now: datetime) -> int:
-    """Store those that do not exist yet; the number stored."""
-    new = {"state": DeliveryState.PENDING, "created_at": now, "updated_at": now}
+async def add_deliveries(session: AsyncSession, wanted: Iterable[NewDelivery], now: datetime) -> Sequence[Delivery]:
+    """Store those that do not exist yet; those stored. They count as enqueued: the caller adds their jobs at once."""
+    new = {
+        "state": DeliveryState.PENDING,
+        "generation": 1,
+        "enqueued_at": now,
+        "created_at": now,
+        "updated_at": now,
+    }
     rows = [{"id": new_id(), **new, **asdict(delivery)} for delivery in wanted]
     if not rows:
-        return 0
-    stored = await session.scalars(insert(Delivery).values(rows).on_conflict_do_nothing().returning(Delivery.id))
-    return len(stored.all())
+        return []
+    return (await session.scalars(insert(Delivery).values(rows).on_conflict_do_nothing().returning(Delivery))).all()
 
 
 async def cancel_open_deliveries(session: AsyncSession, occurrence_ids: Iterable[UUID], outcome: str) -> int:
@@ -126,13 +131,18 @@ async def expire_deliveries(session: AsyncSession, now: datetime) -> list[tuple[
     One whose worker died during the handoff may have arrived: it ends `ambiguous`.
     """
     was_out = Delivery.state == DeliveryState.HANDOFF
-    ended = await session.execute(
-        update(Delivery)
+    over = (
+        select(Delivery.id)
         .where(
             Delivery.expires_at <= now,
             Delivery.state.in_((DeliveryState.PENDING, DeliveryState.RETRY))
             | (Delivery.state.in_((DeliveryState.CLAIMED, DeliveryState.HANDOFF)) & (Delivery.lease_until < now)),
         )
+        .with_for_update(skip_locked=True)  # what somebody works on ends by itself, and nothing waits in a circle
+    )
+    ended = await session.execute(
+        update(Delivery)
+        .where(Delivery.id.in_(over))
         .values(
             # An attempt that nobody knows the end of may have arrived, whatever came after it.
             state=case(

@@ -139,6 +139,14 @@ def _sends(*conditions: ColumnElement[bool]) -> Select[UUID, int, datetime, date
     )
 
 
+def waiting_delivery(delivery: Delivery) -> Waiting:
+    """A delivery that has its generation and waits for its first job."""
+    severity = Severity(delivery.severity)
+    return Waiting(
+        delivery.id, delivery.channel, severity, delivery.generation, delivery.created_at, delivery.enqueued_at
+    )
+
+
 def _dose(row_id: UUID, generation: int, at: datetime, enqueued_at: datetime | None, severity: str) -> Waiting:
     return Waiting(row_id, None, Severity(severity), generation, at, enqueued_at)
 
@@ -153,9 +161,11 @@ async def _raise(
     session: AsyncSession, table: type[OccurrenceRow | Delivery], rows: list[Waiting]
 ) -> list[tuple[UUID, int, datetime]]:
     seen = [(one.row_id, one.generation) for one in rows]
+    as_seen = select(table.id).where(tuple_(table.id, table.generation).in_(seen))
     raised = await session.execute(
         update(table)
-        .where(tuple_(table.id, table.generation).in_(seen))
+        # What somebody else works on is left for the next round, so that nothing waits in a circle.
+        .where(table.id.in_(as_seen.with_for_update(skip_locked=True)))
         .values(generation=table.generation + 1, enqueued_at=func.clock_timestamp())
         .returning(table.id, table.generation, table.enqueued_at)
         .execution_options(synchronize_session=False)

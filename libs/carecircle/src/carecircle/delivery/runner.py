@@ -23,6 +23,7 @@ from carecircle.runtime.feeder import Feeder
 from carecircle.runtime.health import Check, Health
 from carecircle.runtime.metrics import Metrics
 from carecircle.runtime.queue_service import note_failures, serve_queue, worker_name
+from carecircle.runtime.redis_client import redis_client
 from carecircle.runtime.redis_watch import RedisWatch
 from carequeue import Worker
 
@@ -57,10 +58,12 @@ async def run_channel(channel: Channel, settings: Settings, stop: asyncio.Event)
             send_limit=budgets.send,
         )
         runner = ChannelRunner(database, channel, metrics, options)
+        client = redis_client(settings.redis_url.get_secret_value())
+        stack.push_async_callback(client.aclose)
         worker = runner.attach(
             Worker(
                 channel.spec.name,
-                settings.redis_url.get_secret_value(),
+                client,
                 prefix=settings.queue_prefix,
                 name=options.worker,
                 concurrency=settings.concurrency,

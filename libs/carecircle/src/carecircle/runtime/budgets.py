@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from carecircle.db.session import IDLE_IN_TRANSACTION_TIMEOUT_MS, LOCK_TIMEOUT_MS, STATEMENT_TIMEOUT_MS
+from carecircle.runtime.redis_client import COMMAND_TIMEOUT
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +14,7 @@ class Budgets:
     """The limits, smallest first. `check` refuses a set in which an inner limit outlives an outer one."""
 
     lease: timedelta
-    redis_command: timedelta = timedelta(seconds=2)
+    redis_command: timedelta = COMMAND_TIMEOUT
     lock_wait: timedelta = timedelta(milliseconds=LOCK_TIMEOUT_MS)
     statement: timedelta = timedelta(milliseconds=STATEMENT_TIMEOUT_MS)
     idle_in_transaction: timedelta = timedelta(milliseconds=IDLE_IN_TRANSACTION_TIMEOUT_MS)

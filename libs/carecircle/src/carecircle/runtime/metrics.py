@@ -23,6 +23,8 @@ class Metrics:
             ["state"],
             registry=self.registry,
         )
+        for state in ("missed", "unknown"):
+            self.missed.labels(state)  # 0 from the start: an alert can tell that from nothing
         self.ambiguous = Counter(
             "reminder_ambiguous_total",
             "Attempts of which nobody knows whether the provider took the message.",

@@ -10,20 +10,19 @@ import time
 from typing import TYPE_CHECKING, Any, Self, cast
 
 import structlog
-from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
+from carecircle.runtime.redis_client import COMMAND_TIMEOUT, redis_client
 from carecircle.runtime.waiting import stopped_within
 
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from redis.asyncio import Redis
+
     from carecircle.runtime.metrics import Metrics
 
 EVERY = 1.0
-TIMEOUT = 2.0
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -52,9 +51,7 @@ class RedisWatch:
         return self._up
 
     async def __aenter__(self) -> Self:
-        self._client = cast("Any", Redis).from_url(
-            self._url, socket_timeout=TIMEOUT, socket_connect_timeout=TIMEOUT, retry=Retry(NoBackoff(), 0)
-        )
+        self._client = redis_client(self._url)
         return self
 
     async def __aexit__(
@@ -73,7 +70,7 @@ class RedisWatch:
     async def answers(self) -> bool:
         """Ask now."""
         try:
-            async with asyncio.timeout(TIMEOUT):
+            async with asyncio.timeout(COMMAND_TIMEOUT.total_seconds()):
                 await cast("Any", self._client).ping()
         except (RedisError, OSError, TimeoutError):
             return False

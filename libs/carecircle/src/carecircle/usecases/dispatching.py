@@ -9,13 +9,14 @@ import structlog
 
 from carecircle.db.alerted import alerted
 from carecircle.db.deliveries import NewDelivery, add_deliveries
+from carecircle.db.due import Waiting, waiting_delivery
 from carecircle.db.facts import DoseFacts, dose_facts, people_to_remind
 from carecircle.db.session import database_now
 from carecircle.domain.delivery import Kind
 from carecircle.domain.occurrence import OPEN, NotYet, OccurrenceState, Remind, Skip, SkipReason, still_matters
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
     from uuid import UUID
 
@@ -31,10 +32,9 @@ log = structlog.stdlib.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Dispatched:
-    """So many messages now wait to be sent, to people of this patient's circle."""
+    """These messages now wait to be sent; whoever asked adds their jobs."""
 
-    patient_id: UUID
-    deliveries: int
+    deliveries: Sequence[Waiting]
     late: bool
 
 
@@ -64,17 +64,18 @@ async def dispatch(
                 return await _remind(session, channels, dose, late=late)
 
 
-async def replace_alerts(database: Database, channels: Mapping[str, ChannelSpec]) -> int:
+async def replace_alerts(database: Database, channels: Mapping[str, ChannelSpec]) -> Sequence[Waiting]:
     """Tell those who were alerted that the dose is answered, where a message can replace the shown one (R13).
 
-    Looks at rows: an answered dose with a message that arrived and none that replaces it. The number of messages.
+    Looks at rows: an answered dose with a message that arrived and none that replaces it. The new messages wait.
     """
     replacing = [name for name, spec in channels.items() if spec.replaces]
     if not replacing:
-        return 0
+        return []
     async with database.transaction() as session:
         now = await database_now(session)
-        return await add_deliveries(session, await alerted(session, replacing, now, limit=REPLACED_AT_ONCE), now)
+        wanted = await alerted(session, replacing, now, limit=REPLACED_AT_ONCE)
+        return [waiting_delivery(row) for row in await add_deliveries(session, wanted, now)]
 
 
 async def _remind(
@@ -102,4 +103,4 @@ async def _remind(
     occurrence.state = OccurrenceState.DUE
     occurrence.reminded_step = occurrence.reminder_step
     occurrence.updated_at = dose.now
-    return Dispatched(occurrence.patient_id, await add_deliveries(session, wanted, dose.now), late)
+    return Dispatched([waiting_delivery(row) for row in await add_deliveries(session, wanted, dose.now)], late)

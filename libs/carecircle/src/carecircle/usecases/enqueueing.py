@@ -20,7 +20,7 @@ from carecircle.db.due import Waiting, enqueued_before, mark_enqueued, raise_gen
 from carecircle.db.session import database_now
 from carecircle.jobs import REMIND, REMINDERS, SEND, Queues, Remind, Send, job_id
 from carecircle.runtime.clock import delay_until
-from carequeue import CarequeueError, JobState
+from carequeue import ConnectionLost, JobState, UnsuitableRedis
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -41,7 +41,7 @@ SETTLING = timedelta(seconds=2)
 CANDIDATES = 5000
 STATES_ASKED = 200
 """A state is one round trip each: a large backlog is looked at in random samples, a few seconds apart."""
-REDIS_AWAY = (CarequeueError, RedisError, OSError, TimeoutError)
+REDIS_AWAY = (ConnectionLost, UnsuitableRedis, RedisError, OSError)
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -70,7 +70,7 @@ async def enqueue_due_soon(
         async with database.transaction() as session:
             now = await database_now(session)
             marked = await mark_enqueued(session, until=now + horizon, limit=BATCH, patient_id=patient_id)
-        added += await add_jobs(queues, marked, now)
+        added += await add_jobs(queues, marked)
         if len(marked) < BATCH:
             return added
 
@@ -90,16 +90,16 @@ async def reconcile(database: Database, queues: Queues, *, horizon: timedelta = 
     async with database.transaction() as session:
         raised = await raise_generations(session, lost)
     log.warning("reconciler.healed", healed=len(raised))
-    return Reconciled(enqueued, await add_jobs(queues, raised, now))
+    return Reconciled(enqueued, await add_jobs(queues, raised))
 
 
-async def add_jobs(queues: Queues, waiting: Iterable[Waiting], now: datetime) -> int:
+async def add_jobs(queues: Queues, waiting: Iterable[Waiting]) -> int:
     """Add the jobs of these rows, one round trip a queue; the number added."""
     added = 0
     for name, rows in by_queue(waiting).items():
         try:
             queue = await queues.get(name)
-            await queue.add_bulk(new_job(row, now) for row in rows)
+            await queue.add_bulk(new_job(row) for row in rows)
         except REDIS_AWAY as error:
             log.warning("enqueue.lost", queue=name, count=len(rows), error=type(error).__name__)
         else:
@@ -107,10 +107,10 @@ async def add_jobs(queues: Queues, waiting: Iterable[Waiting], now: datetime) ->
     return added
 
 
-def new_job(row: Waiting, now: datetime) -> NewJob[Any]:
-    """The job of a row. The delay is a length, so that only the database's clock decides when it ends."""
+def new_job(row: Waiting) -> NewJob[Any]:
+    """The job of a row. Its delay is measured on the database's clock, from when the row was given its generation."""
     name = job_id(row.row_id, row.generation)
-    delay, priority = delay_until(row.at, now), row.severity.priority
+    delay, priority = delay_until(row.at, row.enqueued_at or row.at), row.severity.priority
     if row.channel is None:
         return REMIND.with_id(name, Remind(row.row_id, row.generation), delay=delay, priority=priority)
     return SEND.with_id(name, Send(row.row_id, row.generation), delay=delay, priority=priority)
