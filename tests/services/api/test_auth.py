@@ -58,8 +58,10 @@ async def test_a_new_account_can_log_in_and_see_itself(client):
 
 
 async def test_the_address_is_normalised(client):
-    registered = await register(client, email="Ben@EXAMPLE.org")
-    assert registered.json()["email"] == "Ben@example.org"
+    registered = await register(client, email="Ben@BÜCHER.example")
+    assert registered.json()["email"] == "Ben@xn--bcher-kva.example"
+    for typed in ("ben@bücher.example", "Ben@xn--bcher-kva.example", " BEN@BÜCHER.example "):
+        assert (await token(client, username=typed)).status_code == 200
 
 
 BAD_REGISTRATIONS = [
@@ -329,6 +331,12 @@ class TestMe:
         refused(await refresh(client, anna.tokens["refresh_token"]), 401, "unauthenticated")
         refused(await token(client, username=anna.email), 401, "bad_credentials")
         assert (await token(client, username=anna.email, password=ANOTHER)).status_code == 200
+
+    async def test_the_old_password_cannot_be_guessed_with_a_stolen_token(self, anna, refused):
+        body = {"new_password": ANOTHER, "current_password": WRONG}
+        for _ in range(10):
+            refused(await anna.patch("/v1/me", body), 403, "wrong_password")
+        refused(await anna.patch("/v1/me", body | {"current_password": PASSWORD}), 429, "too_many_attempts")
 
     async def test_a_new_address_is_deliverable_again(self, anna, client, database, refused, person):
         await person("ben")

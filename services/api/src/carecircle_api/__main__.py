@@ -94,6 +94,8 @@ async def _serve(settings: ApiSettings, app: FastAPI, stop: asyncio.Event) -> No
             host=settings.api_host,
             port=settings.api_port,
             lifespan="off",
+            ws="none",
+            http="h11",  # slower than httptools, but it bounds a request's head
             access_log=False,
             log_config=None,
             server_header=False,

@@ -115,7 +115,8 @@ def _refusal(error: DomainError) -> Problem:
     errors = [FieldError(error.field, error.message)] if error.field else []
     extra: dict[str, Any] = {}
     if isinstance(error, AlreadyRecorded):
-        extra = {"recorded_by": error.by, "recorded_at": error.at.isoformat().replace("+00:00", "Z")}
+        at = error.at.isoformat().replace("+00:00", "Z")
+        extra = {"administration": {"status": error.status, "at": at, "recorded_by": error.by}}
     return Problem(status, error.code, error.message, errors, extra=extra)
 
 

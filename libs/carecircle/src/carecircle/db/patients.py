@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, ForeignKey, Index, String, UniqueConstraint, func, select, text, update
@@ -20,6 +21,8 @@ class Patient(Row):
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     display_name: Mapped[str] = mapped_column(String(200))
     zone: Mapped[str] = mapped_column(String(64))
+    routine: Mapped[dict[str, Any] | None]
+    """`domain.routine.Routine`: when they get up, eat and go to bed. None: as usual."""
     created_at: Mapped[CreatedAt]
 
 
@@ -145,9 +148,8 @@ async def withdraw_invitations(session: AsyncSession, patient_id: UUID, email: s
     )
 
 
-async def invitation_for_use(session: AsyncSession, token_hash: str) -> Invitation | None:
-    """Locked: an invitation is accepted once."""
-    return await session.scalar(select(Invitation).where(Invitation.token_hash == token_hash).with_for_update())
+async def invitation_by_hash(session: AsyncSession, token_hash: str) -> Invitation | None:
+    return await session.scalar(select(Invitation).where(Invitation.token_hash == token_hash))
 
 
 async def _count(session: AsyncSession, *conditions: ColumnElement[bool]) -> int:

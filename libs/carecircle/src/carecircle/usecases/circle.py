@@ -20,7 +20,7 @@ from carecircle.db.patients import (
     count_open_invitations,
     count_owners,
     has_own_login,
-    invitation_for_use,
+    invitation_by_hash,
     locked_patient,
     member_of,
     members_of,
@@ -124,13 +124,14 @@ async def invite(session: AsyncSession, actor: Actor, patient_id: UUID, new: New
 
 async def accept_invitation(session: AsyncSession, actor: Actor, token: str, now: datetime) -> tuple[PatientView, bool]:
     """Join the circle; True if that happened now, False when the same account had accepted before."""
-    invitation = await invitation_for_use(session, digest(token))
+    invitation = await invitation_by_hash(session, digest(token))
     if invitation is None:
         raise NotFound("There is no such invitation.")
     account = await session.get_one(Account, actor.account_id)
     if account.email.lower() != invitation.email.lower():
         raise InvitationForAnother
     patient = await _hold_circle(session, invitation.patient_id)
+    await session.refresh(invitation)  # as it is now that nobody else can change it
     own = await membership_of(session, patient.id, account.id)
     if own is not None and invitation.accepted_at is not None:
         return PatientView(patient, own), False

@@ -14,6 +14,7 @@ from carecircle_api.deps import ServicesDep
 from carecircle_api.errors import BadCredentials, Unauthenticated, respond
 from carecircle_api.schemas.accounts import LoginForm, Me, RefreshRequest, Registration, Tokens
 from carecircle_api.schemas.problem import problems
+from carecircle_api.schemas.values import normalised_email
 from carecircle_api.services import Services
 
 router = APIRouter(prefix="/v1/auth", tags=["auth"])
@@ -27,7 +28,6 @@ async def register_account(body: Registration, request: Request, response: Respo
     new = NewAccount(body.email, password_hash, body.display_name, body.zone)
     async with services.database.transaction() as session:
         account = await register(session, new)
-        await session.flush()
     response.headers["Location"] = "/v1/me"
     return Me.of(account)
 
@@ -35,7 +35,7 @@ async def register_account(body: Registration, request: Request, response: Respo
 @router.post("/token", responses=problems(401, 429))
 async def log_in(form: Annotated[LoginForm, Form()], request: Request, services: ServicesDep) -> Tokens:
     """Exchange e-mail address and password for tokens (OAuth 2 password form)."""
-    email, address = form.username.strip().lower(), client_address(request)
+    email, address = as_typed(form.username), client_address(request)
     await services.throttle.login(email, address, utc_now())
     async with services.database.transaction() as session:
         account = await account_by_email(session, email)
@@ -55,6 +55,14 @@ async def refresh_tokens(body: RefreshRequest, request: Request, services: Servi
     if rotated is None:
         return respond(request, Unauthenticated())
     return _tokens(services, rotated.account, rotated.refresh_token)
+
+
+def as_typed(username: str) -> str:
+    """The address in the form it was registered in; what is none is looked up as it is, and found nowhere."""
+    try:
+        return normalised_email(username.strip()).lower()
+    except ValueError:
+        return username.lower()
 
 
 def client_address(request: Request) -> str:

@@ -68,7 +68,8 @@ def _trimmed(text: object) -> object:
     return text.strip() if isinstance(text, str) else text
 
 
-def _email(text: str) -> str:
+def normalised_email(text: str) -> str:
+    """An address that a mail server can be given, its domain in lower-case ASCII."""
     try:
         # Whether mail arrives is the mail server's word, not ours: no DNS here, and intranet domains are fine.
         found = validate_email(text, check_deliverability=False, allow_smtputf8=False, globally_deliverable=False)
@@ -152,7 +153,7 @@ Email = Annotated[
     str,
     StringConstraints(min_length=3, max_length=254),
     AfterValidator(plain),
-    AfterValidator(_email),
+    AfterValidator(normalised_email),
     WithJsonSchema({"type": "string", "format": "email", "maxLength": 254}),
 ]
 Token = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[A-Za-z0-9_-]+$")]
