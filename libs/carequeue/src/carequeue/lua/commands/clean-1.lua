@@ -17,7 +17,9 @@
 --- @include "discardJob"
 --- @include "isMarker"
 --- @include "isNextRun"
+--- @include "removeFromList"
 --- @include "trimEvents"
+--- @include "wakeForWork"
 
 local keys = queueKeys(KEYS[1])
 local now, state, before, limit = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
@@ -56,35 +58,30 @@ local function candidates()
   return turned
 end
 
-local removed, gone = {}, {}
+local removed = {}
 for _, id in ipairs(candidates()) do
   if #removed == limit then
     break
   end
   if mayGo(id) then
     removed[#removed + 1] = id
-    gone[id] = true
   end
 end
-if lists[state] then
-  if #removed > 0 then
-    local stays = {}
-    for _, id in ipairs(redis.call('LRANGE', key, 0, -1)) do
-      if not gone[id] then
-        stays[#stays + 1] = id
-      end
-    end
-    redis.call('DEL', key)
-    callMany('RPUSH', key, stays)
-  end
-else
+if not lists[state] then
   callMany('ZREM', key, removed)
+elseif #removed > 0 then
+  removeFromList(key, removed)
 end
 for _, id in ipairs(removed) do
   discardJob(keys, id, now)
 end
+local meta = queueMeta(keys)
+if state == 'active' then
+  callMany('SREM', keys.stalled, removed)
+  wakeForWork(keys, meta)
+end
 if #removed > 0 or state ~= 'paused' then -- the list of old is looked at after `wait`, and rarely there
   redis.call('XADD', keys.events, '*', 'event', 'cleaned', 'count', #removed)
 end
-trimEvents(keys, queueMeta(keys))
+trimEvents(keys, meta)
 return removed

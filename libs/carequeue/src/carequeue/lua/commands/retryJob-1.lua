@@ -11,6 +11,7 @@
 ]]
 --- @include "queueKeys"
 --- @include "queueMeta"
+--- @include "decodeObject"
 --- @include "expectChild"
 --- @include "requeue"
 --- @include "trimEvents"
@@ -33,7 +34,7 @@ end
 if ARGV[2] == '1' then
   redis.call('HDEL', jobKey, 'atm', 'ats')
 end
-local opts = cjson.decode(redis.call('HGET', jobKey, 'opts') or '{}')
+local opts = decodeObject(redis.call('HGET', jobKey, 'opts'))
 expectChild(keys, id)
 requeue(keys, id, state, erased, opts.lifo == true)
 local meta = queueMeta(keys)

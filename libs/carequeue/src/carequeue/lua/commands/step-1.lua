@@ -25,7 +25,7 @@
 --- @include "callMany"
 --- @include "nextDue"
 --- @include "trimEvents"
---- @include "wakeWorker"
+--- @include "wakeForWork"
 --- @include "wakeWhenDue"
 --- @include "promoteDelayed"
 --- @include "keepRule"
@@ -107,9 +107,7 @@ end
 
 -- A worker that takes nothing gives the wake-ups that it may have taken, or owes for a freed place, to the others.
 local function wakeOthers()
-  if redis.call('LLEN', keys.wait) + redis.call('ZCARD', keys.prioritized) > 0 then
-    wakeWorker(keys, meta)
-  end
+  wakeForWork(keys, meta)
   wakeWhenDue(keys)
 end
 

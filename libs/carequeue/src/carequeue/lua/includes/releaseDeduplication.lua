@@ -1,3 +1,4 @@
+--- @include "decodeObject"
 --- @include "storeJob"
 --- @include "enqueue"
 --- @include "wakeWorker"
@@ -17,12 +18,13 @@ local function releaseDeduplication(keys, meta, id, deduplicationId, now)
     return
   end
   redis.call('DEL', pendingKey)
-  local opts = cjson.decode(pending[3] or '{}')
+  local opts = decodeObject(pending[3])
   local nextId = pending[4] or string.format('%.0f', redis.call('INCR', keys.id))
   redis.call('SET', windowKey, nextId)
   local where = storeJob(keys, nextId, {
     name = pending[1], data = pending[2] or '{}', opts = pending[3] or '{}',
-    timestamp = opts.timestamp or now, delay = opts.delay or 0, priority = opts.priority or 0,
+    timestamp = tonumber(opts.timestamp) or now, delay = tonumber(opts.delay) or 0,
+    priority = tonumber(opts.priority) or 0,
     parentKey = pending[5], parent = pending[6], rjk = pending[8], deid = deduplicationId,
   })
   if pending[5] and pending[7] then
@@ -33,7 +35,7 @@ local function releaseDeduplication(keys, meta, id, deduplicationId, now)
     return
   end
   if where == 'wait' then
-    enqueue(keys, nextId, 0, opts.lifo)
+    enqueue(keys, nextId, 0, opts.lifo == true)
   end
   wakeWorker(keys, meta)
 end

@@ -1,8 +1,10 @@
 --- @include "queueKeys"
+--- @include "queueMeta"
 --- @include "splitJobKey"
 --- @include "childKeysOf"
 --- @include "discardJob"
 --- @include "pullJob"
+--- @include "wakeForWork"
 
 -- Removes a job from wherever it is, its descendants first if `deep`, and says so.
 local function removeJob(keys, id, now, deep)
@@ -20,4 +22,7 @@ local function removeJob(keys, id, now, deep)
   discardJob(keys, id, now)
   redis.call('SREM', keys.stalled, id)
   redis.call('XADD', keys.events, '*', 'event', 'removed', 'jobId', id, 'prev', state or 'unknown')
+  if state == 'active' then
+    wakeForWork(keys, queueMeta(keys))
+  end
 end

@@ -1,4 +1,5 @@
 --- @include "enqueue"
+--- @include "decodeObject"
 --- @include "delayedScore"
 
 -- Puts a job that left `active` unfinished where its verdict says: `retry` at once, `delayed` until due,
@@ -18,7 +19,7 @@ local function returnJob(keys, job, batch, now)
     return
   end
   local stored = redis.call('HMGET', job.key, 'priority', 'opts')
-  local atFront = job.verdict == 'wait' or cjson.decode(stored[2] or '{}').lifo == true
+  local atFront = job.verdict == 'wait' or decodeObject(stored[2]).lifo == true
   enqueue(keys, job.id, tonumber(stored[1] or nil) or 0, atFront)
   redis.call('XADD', keys.events, '*', 'event', 'waiting', 'jobId', job.id, 'prev', 'active')
 end
