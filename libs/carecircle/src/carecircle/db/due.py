@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from carecircle.db.deliveries import Delivery
 from carecircle.db.medications import Medication
 from carecircle.db.occurrences import OccurrenceRow
+from carecircle.db.schedules import ScheduleRow
 from carecircle.domain.delivery import DeliveryState
 from carecircle.domain.medication import PRIORITIES, Severity
 from carecircle.domain.occurrence import OPEN
@@ -108,17 +109,19 @@ async def oldest_unsent(session: AsyncSession, *, now: datetime) -> datetime | N
 
 
 def _doses(*conditions: ColumnElement[bool]) -> Select[UUID, int, datetime, datetime | None, str]:
+    severity = func.coalesce(ScheduleRow.severity, Medication.severity)
     return (
         select(
             OccurrenceRow.id,
             OccurrenceRow.generation,
             OccurrenceRow.remind_at,
             OccurrenceRow.enqueued_at,
-            Medication.severity,
+            severity,
         )
         .join(Medication, Medication.id == OccurrenceRow.medication_id)
+        .join(ScheduleRow, ScheduleRow.id == OccurrenceRow.schedule_id)
         .where(*conditions)
-        .order_by(_rank(Medication.severity), OccurrenceRow.missed_at, OccurrenceRow.id)
+        .order_by(_rank(severity), OccurrenceRow.missed_at, OccurrenceRow.id)
     )
 
 

@@ -28,6 +28,8 @@ class DoseFacts:
     occurrence: OccurrenceRow
     medication: Medication
     facts: Facts
+    severity: str
+    """The schedule's own, else the medication's."""
     now: datetime
 
 
@@ -129,7 +131,7 @@ def _dose(
         already_sent=occurrence.reminded_step is not None and occurrence.reminded_step >= occurrence.reminder_step,
         newer_is_due=newer,
     )
-    return DoseFacts(occurrence, medication, facts, now)
+    return DoseFacts(occurrence, medication, facts, schedule.severity or medication.severity, now)
 
 
 def _newer_is_due() -> ColumnElement[bool]:

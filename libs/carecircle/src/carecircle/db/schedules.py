@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -15,7 +15,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from carecircle.db.base import CreatedAt, Row, new_id
 from carecircle.db.medications import Medication
 from carecircle.db.patients import Patient
-from carecircle.domain.medication import MedicationStatus
+from carecircle.domain.medication import MedicationStatus, Severity
 from carecircle.domain.schedule import Dose, SchedulePlan, ZonePolicy, rule_from_json, rule_to_json
 
 
@@ -27,7 +27,7 @@ class ScheduleRow(Row):
     patient_id: Mapped[UUID] = mapped_column(ForeignKey("patient.id", ondelete="CASCADE"), index=True)
     revision: Mapped[int] = mapped_column(default=1)
     kind: Mapped[str] = mapped_column(String(16))
-    """`calendar`; later kinds extend it. The kind decides the shape of `rule`."""
+    """One of `domain.rules.RULES`. The kind decides the shape of `rule`."""
     rule: Mapped[dict[str, Any]]
     """What is particular to the kind. Calendar: `{"times": ["08:00"], "days_of_week": ["mon"] | null}`."""
     start_date: Mapped[date]
@@ -37,6 +37,13 @@ class ScheduleRow(Row):
     zone_policy: Mapped[str] = mapped_column(String(16), default="follow")
     dose_quantity: Mapped[Decimal] = mapped_column(Numeric(12, 4))
     dose_unit: Mapped[str] = mapped_column(String(50))
+    count: Mapped[int | None]
+    """So many doses, counted from `created_at` on; None: until the end date."""
+    min_gap: Mapped[timedelta | None]
+    severity: Mapped[str | None] = mapped_column(String(16))
+    """None: the medication's."""
+    on_time: Mapped[timedelta | None]
+    missed_after: Mapped[timedelta | None]
     created_at: Mapped[CreatedAt]
     valid_from: Mapped[datetime]
     """When it was made, last edited or last resumed: only slots strictly after it exist (R6, R9, R16)."""
@@ -55,6 +62,11 @@ class ScheduleRow(Row):
             zone=self.zone,
             zone_policy=ZonePolicy(self.zone_policy),
             dose=Dose(self.dose_quantity, self.dose_unit),
+            count=self.count,
+            min_gap=self.min_gap,
+            severity=None if self.severity is None else Severity(self.severity),
+            on_time=self.on_time,
+            missed_after=self.missed_after,
         )
 
     def adopt(self, plan: SchedulePlan) -> None:
@@ -67,6 +79,11 @@ class ScheduleRow(Row):
         self.zone_policy = plan.zone_policy
         self.dose_quantity = plan.dose.quantity
         self.dose_unit = plan.dose.unit
+        self.count = plan.count
+        self.min_gap = plan.min_gap
+        self.severity = plan.severity
+        self.on_time = plan.on_time
+        self.missed_after = plan.missed_after
 
 
 async def schedule_by_id(session: AsyncSession, schedule_id: UUID) -> ScheduleRow | None:

@@ -91,7 +91,7 @@ async def _remind(
             target_id=target_id,
             kind=Kind.DUE,
             step=occurrence.reminder_step,
-            severity=dose.medication.severity,
+            severity=dose.severity,
             expires_at=occurrence.missed_at,
         )
         for recipient_id in await people_to_remind(session, occurrence.patient_id)
