@@ -65,6 +65,15 @@ class TestEmail:
         with pytest.raises(SettingsError, match="CARECIRCLE_UNSUBSCRIBE_URL"):
             EmailSettings.load(unsubscribe_url=value)
 
+    def test_what_is_empty_is_not_set(self, environment: pytest.MonkeyPatch) -> None:
+        for name in ("SMTP_USERNAME", "SMTP_PASSWORD", "SMTP_HELO_NAME", "SMTP_CA_FILE", "UNSUBSCRIBE_URL"):
+            environment.setenv(f"CARECIRCLE_{name}", "")
+        environment.setenv("CARECIRCLE_SMTP_SECURITY", "none")
+        server = EmailSettings.load().server()
+
+        assert (server.username, server.password, server.ca_file) == (None, None, None)
+        assert server.helo_name == "localhost"
+
     def test_the_limits_of_one_mail_fit_into_one_send(self) -> None:
         assert EmailSettings.load().limits() == Limits(connect=10, command=15, until_dot=45, final_reply=120)
 

@@ -8,6 +8,7 @@ import pytest
 
 from carecircle.domain.delivery import Ambiguous, Misconfigured, Outcome, Rejected, Sent, TryLater
 from carecircle_push.outcomes import Problem, classify, classify_problem, wish
+from carecircle_push.standing import ENOUGH_REFUSALS, KeyStanding
 
 NOW = datetime(2026, 3, 3, 8, 0, tzinfo=UTC)
 WINDOW_END = NOW + timedelta(hours=4)
@@ -46,9 +47,9 @@ def test_a_status_means(status: int, outcome: Outcome) -> None:
 
 
 @pytest.mark.parametrize("status", [401, 403])
-def test_where_our_key_was_accepted_before_a_refusal_is_about_one_subscription(status: int) -> None:
+def test_a_refusal_of_one_subscription_stops_nothing_else(status: int) -> None:
     # Else anybody could stop everybody's pushes with a subscription made for another key.
-    outcome = classify(status, now=NOW, window_end=WINDOW_END, key_known_good=True)
+    outcome = classify(status, now=NOW, window_end=WINDOW_END, only_this_one=True)
 
     assert outcome == Rejected(f"push_{status}")
 
@@ -96,3 +97,26 @@ def test_a_wish_beyond_the_window_leaves_one_last_try_inside_it(left: timedelta,
 def test_no_answer_is_a_safe_retry_before_the_body_and_ambiguous_after_it(problem: Problem) -> None:
     assert classify_problem(problem, body_written=False) == TryLater(f"push_{problem}")
     assert classify_problem(problem, body_written=True) == Ambiguous(f"push_{problem}_after_body")
+
+
+class TestKeyStanding:
+    """Is it our key that a push service refuses, or one subscription made for another?"""
+
+    def test_a_service_that_never_accepted_the_key_refuses_the_key(self) -> None:
+        assert not KeyStanding().refused("https://a.example", "one")
+
+    def test_after_an_acceptance_a_few_refusals_are_about_subscriptions(self) -> None:
+        standing = KeyStanding()
+        standing.accepted("https://a.example")
+
+        few = [f"e{number}" for number in range(ENOUGH_REFUSALS - 1)]
+        assert all(standing.refused("https://a.example", endpoint) for endpoint in few * 3)
+        assert not standing.refused("https://a.example", "one more")
+        assert not standing.refused("https://a.example", "e0")
+
+    def test_an_acceptance_in_between_starts_anew_and_services_are_apart(self) -> None:
+        standing = KeyStanding()
+        for number in range(20):
+            standing.accepted("https://a.example")
+            assert standing.refused("https://a.example", f"e{number}")
+        assert not standing.refused("https://b.example", "e0")

@@ -39,12 +39,20 @@ class EmailSettings(Settings):
             raise ValueError("one mailbox, as in CareCircle <reminders@example.org>")
         return value
 
+    @field_validator(
+        "smtp_username", "smtp_password", "smtp_helo_name", "smtp_ca_file", "unsubscribe_url", mode="before"
+    )
+    @classmethod
+    def _empty_is_unset(cls, value: object) -> object:
+        """Compose files pass what is not set as empty."""
+        return value or None
+
     @field_validator("unsubscribe_url")
     @classmethod
     def _web_url(cls, value: str | None) -> str | None:
         if value is not None and not is_web_url(value):
             raise ValueError("an http or https URL")
-        return value or None
+        return value
 
     @model_validator(mode="after")
     def _no_password_in_the_clear(self) -> Self:

@@ -16,6 +16,7 @@ from carecircle.domain.delivery import Ambiguous, Misconfigured, Outcome, Reject
 MAX_RETRY_AFTER = timedelta(hours=1)
 LAST_CALL = timedelta(minutes=1)
 """A wish to wait beyond the message's window is cut to this long before its end."""
+KEY_REFUSED = frozenset({401, 403})
 SECONDS = re.compile(r"[0-9]+")
 
 
@@ -54,7 +55,7 @@ STATUS_RULES: tuple[StatusRule, ...] = (
     # Hostile or moved: never followed, and it may be a gateway's passing mood.
     StatusRule(Verdict.RETRY, range(300, 400)),
     StatusRule(Verdict.GONE, frozenset({404, 410})),
-    StatusRule(Verdict.OUR_KEY, frozenset({401, 403})),
+    StatusRule(Verdict.OUR_KEY, KEY_REFUSED),
     StatusRule(Verdict.RETRY_AFTER, frozenset({408, 425, 429})),
     # 400 and 413 are bugs of ours; the subscription may be fine.
     StatusRule(Verdict.REJECTED, range(400, 500)),
@@ -68,12 +69,12 @@ def classify(
     *,
     now: datetime,
     window_end: datetime,
-    key_known_good: bool = False,
+    only_this_one: bool = False,
 ) -> Outcome:
     """The outcome of a message that got this status.
 
-    `key_known_good`: this push service has taken messages signed with our key since we started. Then a 401 or 403 is
-    about one subscription, made with another key, and must not stop the messages of everybody else.
+    `only_this_one`: a 401 or 403 is about this subscription, made for another key, and not about ours. Such a one
+    must not stop the messages of everybody else.
     """
     verdict = next((rule.verdict for rule in STATUS_RULES if status in rule.statuses), Verdict.RETRY)
     code = f"push_{status}"
@@ -89,7 +90,7 @@ def classify(
         case Verdict.REJECTED:
             return Rejected(code)
         case Verdict.OUR_KEY:
-            return Rejected(code) if key_known_good else Misconfigured(code)
+            return Rejected(code) if only_this_one else Misconfigured(code)
 
 
 def classify_problem(problem: Problem, *, body_written: bool) -> Outcome:

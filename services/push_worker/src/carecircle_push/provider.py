@@ -17,12 +17,13 @@ import aiohttp
 import structlog
 from pywebpush import WebPusher, WebPushException  # pyright: ignore[reportMissingTypeStubs] - it has none
 
-from carecircle.domain.delivery import Misconfigured, Rejected, Sent, TryLater
+from carecircle.domain.delivery import Rejected, Sent, TryLater
 from carecircle.domain.errors import Invalid
 from carecircle.domain.push_endpoint import check_endpoint, origin
 from carecircle.runtime.clock import utc_now
-from carecircle_push.outcomes import Problem, classify, classify_problem
+from carecircle_push.outcomes import KEY_REFUSED, Problem, classify, classify_problem
 from carecircle_push.resolver import AddressRefused, PublicResolver
+from carecircle_push.standing import KeyStanding
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -64,7 +65,7 @@ class PushProvider:
         self._allowed_origins = frozenset(allowed_origins)
         self._total_seconds = total_seconds
         self._clock = clock
-        self._known_good: set[str] = set()
+        self._key = KeyStanding()
         self._paused: dict[str, float] = {}
         self._session: aiohttp.ClientSession | None = None
 
@@ -100,7 +101,11 @@ class PushProvider:
             body = await asyncio.to_thread(encrypt, message)
         except (WebPushException, ValueError, IndexError):  # what pywebpush raises for keys that are none
             return Rejected("push_keys_unusable", target_gone=True)
-        return self._remembered(service, await self._post(message, service, body))
+        outcome = await self._post(message, service, body)
+        if isinstance(outcome, TryLater) and outcome.not_before:
+            # The whole service asked for a rest; without this every other message would be told the same.
+            self._paused[service] = time.monotonic() + outcome.not_before.total_seconds()
+        return outcome
 
     async def _post(self, message: PushMessage, service: str, body: bytes) -> Outcome:
         if self._session is None:
@@ -115,18 +120,25 @@ class PushProvider:
                 allow_redirects=False,
                 trace_request_ctx=progress,
             ) as response:
-                outcome = classify(
-                    response.status,
-                    response.headers.get("Retry-After"),
-                    now=now,
-                    window_end=message.window_end,
-                    key_known_good=service in self._known_good,
-                )
+                outcome = self._outcome(response, message, service, now)
                 await _finish(response)
         except (aiohttp.ClientError, OSError) as error:
             outcome = classify_problem(problem_of(error), body_written=progress.body_written)
         if not isinstance(outcome, Sent):
             log.info("push.refused", host=urlsplit(service).hostname, outcome=outcome.code)
+        return outcome
+
+    def _outcome(self, response: aiohttp.ClientResponse, message: PushMessage, service: str, now: datetime) -> Outcome:
+        only_this_one = response.status in KEY_REFUSED and self._key.refused(service, message.endpoint)
+        outcome = classify(
+            response.status,
+            response.headers.get("Retry-After"),
+            now=now,
+            window_end=message.window_end,
+            only_this_one=only_this_one,
+        )
+        if isinstance(outcome, Sent):
+            self._key.accepted(service)
         return outcome
 
     def _headers(self, message: PushMessage, service: str, now: datetime) -> dict[str, str]:
@@ -140,19 +152,6 @@ class PushProvider:
             "Urgency": message.urgency,
             "Topic": message.topic,
         }
-
-    def _remembered(self, service: str, outcome: Outcome) -> Outcome:
-        match outcome:
-            case Sent():
-                self._known_good.add(service)
-            case Misconfigured():
-                self._known_good.discard(service)
-            case TryLater(not_before=wait) if wait:
-                # The whole service asked for a rest; without this every other message would be told the same.
-                self._paused[service] = time.monotonic() + wait.total_seconds()
-            case _:
-                pass
-        return outcome
 
 
 def encrypt(message: PushMessage) -> bytes:
