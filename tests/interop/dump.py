@@ -59,13 +59,17 @@ class Era:
 async def dump(redis: Redis, base: str, era: Era) -> dict[str, Any]:
     """What stands under `base`, by what follows it in the key."""
     found: dict[str, Any] = {}
-    async for key in redis.scan_iter(match=f"{base}:*", count=1000):
+    for key in sorted([key async for key in redis.scan_iter(match=f"{base}:*", count=1000)]):
         suffix = key.removeprefix(f"{base}:")
-        if suffix not in NOT_COMPARED:
-            content = await _content(redis, key, suffix, era)
-            if suffix.startswith("repeat:"):
-                await _tell_schedule(redis, base, suffix, content, era)
-            found[era.text(suffix)] = content
+        if suffix in NOT_COMPARED:
+            continue
+        content = await _content(redis, key, suffix, era)
+        if suffix.startswith("repeat:"):
+            await _tell_schedule(redis, base, suffix, content, era)
+        told = era.text(suffix)
+        while told in found:  # two runs of one scheduler, milliseconds apart
+            told += "+"
+        found[told] = content
     return found
 
 

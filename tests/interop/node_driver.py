@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from tests.interop.dump import Era, dump
 from tests.interop.support import NodeError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from redis.asyncio import Redis
     from tests.interop.operations import Case
@@ -34,17 +35,8 @@ class Outcome:
     stored: dict[str, Any] = field(default_factory=dict)
 
 
-class Driver(Protocol):
-    """One side. Each verb of `operations.py` is a method; an answer is in ids, numbers, texts and lists of them."""
-
-    redis: Redis
-    base: str
-
-    async def check_stalled(self) -> Any: ...
-    async def remove(self, job_id: str) -> Any: ...
-
-
-async def run(driver: Driver, case: Case) -> Outcome:
+async def run(driver: Side, case: Case) -> Outcome:
+    """Each verb of `operations.py` is a method of both sides; an answer is made of ids, numbers, texts and lists."""
     era = Era(int(time.time() * 1000))
     outcome = Outcome()
     for verb, *arguments in case.operations:
@@ -57,34 +49,60 @@ async def run(driver: Driver, case: Case) -> Outcome:
     return outcome
 
 
-class Meddling:
-    """What happens to a queue from outside: locks run out, are taken over, hashes go."""
+class Side(ABC):
+    """What a test does by way of Redis: locks run out, are taken over, hashes go; and whatever is active is ended."""
 
     redis: Redis
     base: str
 
-    async def lose_lock(self: Driver, job_id: str) -> None:
+    @abstractmethod
+    async def complete(self, job_id: str, value: Any) -> None: ...
+    @abstractmethod
+    async def fail(self, job_id: str, message: str) -> None: ...
+    @abstractmethod
+    async def fail_for_good(self, job_id: str, message: str) -> None: ...
+    @abstractmethod
+    async def check_stalled(self) -> Any: ...
+    @abstractmethod
+    async def remove(self, job_id: str) -> Any: ...
+
+    async def complete_the_oldest(self, value: Any) -> None:
+        await self._end_the_oldest(self.complete, value)
+
+    async def fail_the_oldest(self, message: str) -> None:
+        await self._end_the_oldest(self.fail, message)
+
+    async def fail_for_good_the_oldest(self, message: str) -> None:
+        await self._end_the_oldest(self.fail_for_good, message)
+
+    async def _end_the_oldest(self, end: Callable[[str, Any], Awaitable[None]], value: Any) -> None:
+        """What a walk ends is known only when it runs: the job that has been active longest."""
+        active = await self.redis.lrange(f"{self.base}:active", -1, -1)
+        if active:
+            await end(active[0], value)
+
+    async def lose_lock(self, job_id: str) -> None:
         await self.redis.delete(f"{self.base}:{job_id}:lock")
 
-    async def steal_lock(self: Driver, job_id: str) -> None:
+    async def steal_lock(self, job_id: str) -> None:
         await self.redis.set(f"{self.base}:{job_id}:lock", "somebody-else:1", px=60_000)
 
-    async def erase(self: Driver, job_id: str) -> None:
+    async def erase(self, job_id: str) -> None:
         await self.redis.delete(f"{self.base}:{job_id}")
 
-    async def stall(self: Driver, job_id: str) -> None:
+    async def stall(self, job_id: str) -> None:
         """One check marks what is active; the lock runs out; the next check finds the job marked and unlocked."""
         await self.redis.delete(f"{self.base}:stalled-check")
         await self.check_stalled()
         await self.redis.delete(f"{self.base}:{job_id}:lock", f"{self.base}:stalled-check")
         await self.check_stalled()
 
-    async def remove_scheduled(self: Driver, scheduler_id: str) -> Any:
+    async def remove_scheduled(self, scheduler_id: str) -> Any:
         due = await self.redis.zscore(f"{self.base}:repeat", scheduler_id)
         return await self.remove(f"repeat:{scheduler_id}:{int(due)}")
 
 
-class NodeDriver(Meddling):
+class NodeDriver(Side):
     """BullMQ in Node: a queue, and a worker that takes and finishes jobs when it is told to."""
 
     def __init__(self, node: Node, redis: Redis, prefix: str, queue: str) -> None:

@@ -471,6 +471,9 @@ WORKING = [
     ),
     case("work_what_becomes_due", add("a", acts({"return": 1}), delay=100), ("work", 1)),
     case("work_the_condemned", add("a", attempts=3), *[("take", 1), ("stall", "a")] * 2, ("work", 1), ("counts",)),
+    case("work_while_something_is_delayed", add("later", delay=HOUR), add("a", acts({"return": 1})), ("work", 1)),
+    case("work_while_something_is_prioritized_and_paused", add("a", acts({"return": 1})), ("work", 1), ("pause",)),
+    case("complete_while_something_is_delayed", add("later", delay=HOUR), add("a"), ("take", 1), ("complete", "a", 1)),
     case("work_returns_nothing", add("a", acts({})), ("work", 1)),
     case(
         "work_a_schedule",
@@ -481,7 +484,7 @@ WORKING = [
     ),
     case(
         "work_a_schedule_to_its_limit",
-        ("schedule", "s", {"every": 100, "limit": 2}, {"name": "tick", "data": acts({"return": 1})}),
+        ("schedule", "s", {"every": 800, "limit": 2}, {"name": "tick", "data": acts({"return": 1})}),
         ("work", 2),
         ("counts",),
     ),

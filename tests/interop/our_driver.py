@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.interop import words
 from tests.interop.acting import Painter
-from tests.interop.node_driver import WORKER, Meddling, Refused, moment
+from tests.interop.node_driver import WORKER, Refused, Side, moment
 
 from carequeue import CarequeueError, NewJob, Queue, Unrecoverable, Worker, WorkerOptions
 from carequeue.options import JobOptions
@@ -21,7 +21,7 @@ from carequeue.wire.times import to_ms
 from carequeue.worker.outcome import Attempt, Rules, raised, returned
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from redis.asyncio import Redis
 
@@ -33,7 +33,7 @@ STATES = {"wait": "waiting"}
 RULES = Rules(random=lambda: 0.5)
 
 
-class OurDriver(Meddling):
+class OurDriver(Side):
     def __init__(self, redis_url: str, redis: Redis, prefix: str, queue: str) -> None:
         self.redis = redis
         self.base = f"{prefix}:{queue}"
@@ -67,21 +67,19 @@ class OurDriver(Meddling):
         return [job.id for job in reply.jobs]
 
     async def complete(self, job_id: str, value: Any) -> None:
-        await self._finish(returned(self._attempt(job_id), value, RULES))
+        await self._finish(job_id, lambda attempt: returned(attempt, value, RULES))
 
     async def fail(self, job_id: str, message: str) -> None:
-        await self._finish(raised(self._attempt(job_id), RuntimeError(message), RULES))
+        await self._finish(job_id, lambda attempt: raised(attempt, RuntimeError(message), RULES))
 
     async def fail_for_good(self, job_id: str, message: str) -> None:
-        await self._finish(raised(self._attempt(job_id), Unrecoverable(message), RULES))
+        await self._finish(job_id, lambda attempt: raised(attempt, Unrecoverable(message), RULES))
 
-    def _attempt(self, job_id: str) -> Attempt:
-        held = self._held[job_id]
+    async def _finish(self, job_id: str, ended: Callable[[Attempt], Outcome]) -> None:
+        held, at = self._held[job_id], now()
         codec: Codec[Any] = Codec(self._queue.name)
-        return Attempt(codec.job(held.id, held.fields), held.token, now())
-
-    async def _finish(self, outcome: Outcome) -> None:
-        reply = await self._commands.step(Step([outcome.finish], 0, now(), "t", 0, LOCK_MS, WORKER))
+        outcome = ended(Attempt(codec.job(held.id, held.fields), held.token, at))
+        reply = await self._commands.step(Step([outcome.finish], 0, at, "t", 0, LOCK_MS, WORKER))
         if reply.codes != [0]:
             raise Refused(str(reply.codes))
 
@@ -121,7 +119,8 @@ class OurDriver(Meddling):
         await self._queue.promote_all()
 
     async def retry(self, job_id: str, state: str = "failed") -> None:
-        del state  # Node's caller says where the job is, ours need not know
+        if await self._queue.state(job_id) != state:  # Node's caller says where the job is, ours need not know
+            raise Refused(f"{job_id} is not {state}")
         with refusals():
             await self._queue.retry(job_id)
 

@@ -46,7 +46,7 @@ class Node:
         self._process: Process | None = None
         self._answers: dict[int, asyncio.Future[Any]] = {}
         self._ids = count(1)
-        self._changed = asyncio.Condition()
+        self._changed = asyncio.Event()
         self._reading: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -63,6 +63,10 @@ class Node:
         """Call a method in Node; with `keep` its result gets a name and can be called in turn."""
         return await self._ask(on=on, call=method, args=[*args], **({"as": keep} if keep else {}))
 
+    async def call_with(self, on: str, method: str, other: str, *args: Any) -> Any:
+        """Call a method whose first argument is another named object."""
+        return await self._ask(on=on, call=method, args=[{"$named": other}, *args])
+
     async def release(self) -> None:
         """Let go of the jobs whose processors hold."""
         await self._ask(release=True)
@@ -74,13 +78,19 @@ class Node:
         return [one.args for one in self.emitted if (one.source, one.event) == (source, event)]
 
     async def wait_for(self, source: str, event: str, how_many: int = 1, seconds: float = PATIENCE) -> list[list[Any]]:
-        """Wait until so many of these were emitted, counted from the start of the process."""
+        """Wait until so many of these were emitted, counted from the start of the process. One waits at a time."""
         await self.wait_until(lambda: len(self.seen(source, event)) >= how_many, seconds)
         return self.seen(source, event)
 
     async def wait_until(self, holds: Callable[[], bool], seconds: float = PATIENCE) -> None:
-        async with asyncio.timeout(seconds), self._changed:
-            await self._changed.wait_for(holds)
+        async with asyncio.timeout(seconds):
+            while not holds():
+                self._changed.clear()
+                await self._changed.wait()
+
+    def look_again(self, *_: Any) -> None:
+        """Let `wait_until` look: something happened outside of Node."""
+        self._changed.set()
 
     async def kill(self) -> None:
         """End it as a power cut would."""
@@ -121,9 +131,8 @@ class Node:
             if "id" in said:
                 self._settle(self._answers.pop(said["id"]), said)
                 continue
-            async with self._changed:
-                self.emitted.append(Emitted(said["from"], said["event"], said["args"]))
-                self._changed.notify_all()
+            self.emitted.append(Emitted(said["from"], said["event"], said["args"]))
+            self._changed.set()
         for answer in self._answers.values():
             if not answer.done():
                 answer.set_exception(ConnectionError("the Node process ended"))

@@ -66,6 +66,7 @@ function plain(value) {
 // What JSON cannot say.
 function meant(arg) {
   if (arg?.$undefined) return undefined;
+  if (arg?.$named) return named.get(arg.$named);
   if (arg?.$throw) return new Error(arg.$throw);
   if (arg?.$unrecoverable) return new UnrecoverableError(arg.$unrecoverable);
   return arg;

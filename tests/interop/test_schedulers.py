@@ -1,0 +1,151 @@
+"""A scheduler that either side made is advanced by whoever takes its run, in the same slots."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.interop.acting import Painter
+
+from carequeue import Repeat, Worker
+from carequeue.testing import Signal
+
+if TYPE_CHECKING:
+    from tests.interop.support import Node
+
+    from carequeue import Queue
+
+pytestmark = [pytest.mark.node, pytest.mark.redis]
+
+EVERY_MS = 200
+EVERY_SECOND = "* * * * * *"
+ZONE = "Australia/Lord_Howe"
+
+
+async def work(queue: Queue, redis_url: str, runs: int) -> list[int]:
+    """Let our worker run so many jobs; returns the slots in their ids."""
+    completed = Signal("completed")
+    worker = Worker(queue.name, redis_url, Painter())
+    worker.on_completed(completed)
+    async with worker:
+        calls = await completed.wait(runs)
+    return [slot(job.id) for job, _ in calls]
+
+
+async def node_works(node: Node, queue: Queue, runs: int) -> list[int]:
+    before = len(node.seen("w", "completed"))
+    await node.make("Worker", "w", queue.name)
+    ended = await node.wait_for("w", "completed", before + runs)
+    await node.drop("w")
+    return [slot(job["id"]) for job, *_ in ended[before : before + runs]]
+
+
+def slot(job_id: str) -> int:
+    assert job_id.startswith("repeat:")
+    return int(job_id.rpartition(":")[2])
+
+
+def gaps(slots: list[int]) -> list[int]:
+    return [later - earlier for earlier, later in pairwise(slots)]
+
+
+async def test_we_advance_an_interval_that_node_made(node: Node, queue: Queue, redis_url: str) -> None:
+    await node.make("Queue", "q", queue.name)
+    template = {"name": "tick", "data": {"acts": [{"return": 1}]}}
+    await node.call("q", "upsertJobScheduler", "s", {"every": EVERY_MS}, template)
+
+    slots = await work(queue, redis_url, 3)
+
+    assert all(gap % EVERY_MS == 0 and gap > 0 for gap in gaps(slots))
+    scheduler = await node.call("q", "getJobScheduler", "s")
+    assert (scheduler["iterationCount"], scheduler["every"], scheduler["name"]) == (4, EVERY_MS, "tick")
+    assert (scheduler["next"] - slots[0]) % EVERY_MS == 0
+
+
+async def test_node_advances_an_interval_that_we_made(node: Node, queue: Queue) -> None:
+    repeat = Repeat.every(timedelta(milliseconds=EVERY_MS))
+    await queue.schedule("s", repeat, "tick", {"acts": [{"return": 1}]})
+
+    slots = await node_works(node, queue, 3)
+
+    assert all(gap % EVERY_MS == 0 and gap > 0 for gap in gaps(slots))
+    scheduler = await queue.get_scheduler("s")
+    assert scheduler is not None
+    assert (scheduler.runs, scheduler.name, scheduler.data) == (4, "tick", {"acts": [{"return": 1}]})
+
+
+async def test_we_advance_a_pattern_that_node_made(node: Node, queue: Queue, redis_url: str) -> None:
+    await node.make("Queue", "q", queue.name)
+    template = {"name": "tick", "data": {"n": 1}, "opts": {"attempts": 3, "removeOnComplete": 10}}
+    await node.call("q", "upsertJobScheduler", "s", {"pattern": EVERY_SECOND, "tz": ZONE}, template)
+
+    slots = await work(queue, redis_url, 2)
+
+    assert gaps(slots) == [1000]
+    scheduler = await node.call("q", "getJobScheduler", "s")
+    assert (scheduler["pattern"], scheduler["tz"], scheduler["iterationCount"]) == (EVERY_SECOND, ZONE, 3)
+    [waiting] = await queue.jobs(["delayed", "waiting"])
+    assert (waiting.data, waiting.options.attempts) == ({"n": 1}, 3)
+
+
+async def test_node_advances_a_pattern_that_we_made(node: Node, queue: Queue) -> None:
+    await queue.schedule("s", Repeat.cron(EVERY_SECOND, zone=ZONE), "tick", {"n": 1}, attempts=3)
+
+    slots = await node_works(node, queue, 2)
+
+    assert gaps(slots) == [1000]
+    scheduler = await queue.get_scheduler("s")
+    assert scheduler is not None
+    assert (scheduler.repeat.pattern, scheduler.repeat.zone, scheduler.runs) == (EVERY_SECOND, ZONE, 3)
+    [waiting] = await queue.jobs(["delayed", "waiting"])
+    assert (waiting.data, waiting.options.attempts) == ({"n": 1}, 3)
+
+
+async def test_they_take_turns_and_keep_one_count(node: Node, queue: Queue, redis_url: str) -> None:
+    await queue.schedule("s", Repeat.every(timedelta(milliseconds=EVERY_MS), limit=6), "tick", {"acts": [{}]})
+
+    slots = [
+        *await work(queue, redis_url, 2),
+        *await node_works(node, queue, 2),
+        *await work(queue, redis_url, 2),
+    ]
+
+    assert len(set(slots)) == 6
+    assert all(gap % EVERY_MS == 0 and gap > 0 for gap in gaps(slots))
+    counts = await queue.counts()
+    assert (counts.completed, counts.pending) == (6, 0)
+    assert await queue.schedulers() == []
+
+
+@pytest.mark.parametrize("pattern", ["0 8 * * *", "*/10 9-17 * * 1-5", "0 0 L * *", "0 12 * * 5L", "15 6 * 2,8 1#1"])
+@pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata"])
+async def test_both_see_the_same_next_slot(node: Node, queue: Queue, pattern: str, zone: str) -> None:
+    await node.make("Queue", "q", queue.name)
+    await node.call("q", "upsertJobScheduler", "theirs", {"pattern": pattern, "tz": zone}, {"name": "tick"})
+
+    await queue.schedule("ours", Repeat.cron(pattern, zone=zone), "tick")
+
+    theirs, ours = await node.call("q", "getJobScheduler", "theirs"), await queue.get_scheduler("ours")
+    assert ours is not None
+    assert ours.next_run == datetime.fromtimestamp(theirs["next"] / 1000, UTC)
+
+
+async def test_each_lists_changes_and_removes_those_of_the_other(node: Node, queue: Queue) -> None:
+    await node.make("Queue", "q", queue.name)
+    yearly: dict[str, Any] = {"pattern": "0 0 1 1 *", "tz": "UTC"}
+    await node.call("q", "upsertJobScheduler", "theirs", yearly, {"name": "tick"})
+    await queue.schedule("ours", Repeat.cron("0 0 1 1 *"), "tick")
+    assert {one.id for one in await queue.schedulers()} == {"theirs", "ours"}
+    assert {one["key"] for one in await node.call("q", "getJobSchedulers")} == {"theirs", "ours"}
+
+    await queue.schedule("theirs", Repeat.cron("0 0 1 6 *"), "tock")
+    await node.call("q", "upsertJobScheduler", "ours", {**yearly, "pattern": "0 0 1 6 *"}, {"name": "tock"})
+    assert {(one.name, one.repeat.pattern) for one in await queue.schedulers()} == {("tock", "0 0 1 6 *")}
+    assert (await queue.counts()).delayed == 2
+
+    assert await queue.unschedule("theirs")
+    assert await node.call("q", "removeJobScheduler", "ours")
+    assert await queue.schedulers() == []
+    assert (await queue.counts()).pending == 0
