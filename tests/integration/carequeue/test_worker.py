@@ -164,11 +164,15 @@ async def test_a_value_that_json_cannot_carry_fails_clearly_and_is_not_tried_aga
 
 async def test_never_more_than_concurrency_at_once(queue: Queue, new_worker: NewWorker) -> None:
     running = peak = 0
+    full = asyncio.Event()
 
     async def count(job: Job[Any]) -> None:
         nonlocal running, peak
         running += 1
         peak = max(peak, running)
+        if running >= 7:
+            full.set()
+        await full.wait()
         for _ in range(5):
             await asyncio.sleep(0)  # let the others in
         running -= 1

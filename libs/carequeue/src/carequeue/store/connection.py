@@ -28,6 +28,7 @@ from redis.exceptions import (
 )
 
 from carequeue.errors import ConnectionLost, InvalidOption, UnsuitableRedis
+from carequeue.store.packing import pack_with_hiredis
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -50,7 +51,7 @@ def connect(url: str, *, client_name: str | None = None, block: timedelta | None
     """
     timeout = COMMAND_TIMEOUT if block is None else block + BLOCK_MARGIN
     try:
-        return cast("Any", Redis).from_url(
+        client: Redis = cast("Any", Redis).from_url(
             url,
             decode_responses=True,
             encoding_errors="replace",  # one bad byte in one job must not cost a worker all that came with it
@@ -62,6 +63,8 @@ def connect(url: str, *, client_name: str | None = None, block: timedelta | None
         )
     except ValueError as error:
         raise InvalidOption(f"not the URL of a Redis: {error}") from error
+    pack_with_hiredis(client.connection_pool)
+    return client
 
 
 def blocking_twin(client: Redis, block: timedelta, *, client_name: str | None = None) -> Redis:
