@@ -153,6 +153,13 @@ class TestConditionalChanges:
         )
         assert sorted(answer.status_code for answer in answers) == [200, 412, 412]
 
+    async def test_of_two_new_dose_texts_at_once_one_is_refused(self, one, anna, schedule):
+        """They leave the revision as it is, so it is no sign of who came first."""
+        tag = (await anna.get(one)).headers["etag"]
+        bodies = [schedule(dose={"quantity": number, "unit": "drops"}) for number in (2, 3, 4)]
+        answers = await asyncio.gather(*(anna.put(one, body, headers={"If-Match": tag}) for body in bodies))
+        assert sorted(answer.status_code for answer in answers) == [200, 412, 412]
+
     async def test_any_state_will_do_if_asked_so(self, one, anna, schedule):
         assert (await anna.put(one, schedule(times=["07:00"]), headers={"If-Match": "*"})).status_code == 200
         assert (await anna.put(one, schedule(times=["08:00"]))).status_code == 200

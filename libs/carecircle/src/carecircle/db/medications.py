@@ -44,12 +44,6 @@ async def medication_seen_by(
     return await session.scalar(query.with_for_update(of=Medication, key_share=True) if locked else query)
 
 
-async def hold_medications(session: AsyncSession, patient_id: UUID) -> None:
-    """Keep the patient's medications as they are until the transaction ends. Comes before the patient's own lock."""
-    query = select(Medication.id).where(Medication.patient_id == patient_id, Medication.deleted_at.is_(None))
-    await session.execute(query.order_by(Medication.id).with_for_update(read=True))
-
-
 async def medications_of(session: AsyncSession, patient_id: UUID, request: PageRequest) -> Page[tuple[Medication]]:
     query = select(Medication).where(Medication.patient_id == patient_id, Medication.deleted_at.is_(None))
     return await page_of(session, query, request, Medication.created_at, Medication.id)

@@ -11,10 +11,13 @@ from carecircle.db.medications import Medication
 from carecircle.db.overview import delivery_log
 from carecircle.db.pages import Page
 from carecircle.db.patients import Patient
+from carecircle.db.schedules import ScheduleRow, hold_circumstances, lock_schedules
+from carecircle.domain.errors import NotFound
 from carecircle.domain.medication import MedicationStatus
 from carecircle.domain.people import Action
 from carecircle.domain.schedule import PlannedDose, SchedulePlan, occurrences
 from carecircle.usecases.access import Actor, require
+from carecircle.usecases.schedules import get_schedule
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -24,7 +27,6 @@ if TYPE_CHECKING:
 
     from carecircle.db.deliveries import Delivery
     from carecircle.db.pages import PageRequest
-    from carecircle.db.schedules import ScheduleRow
 
 PREVIEW = 3
 PREVIEW_SPAN = timedelta(days=366)
@@ -58,6 +60,16 @@ async def list_deliveries(
     page = await delivery_log(session, patient_id, request)
     views = [DeliveryView(delivery, account.display_name, dose.due_at) for delivery, account, dose in page.rows]
     return Page(views, page.next)
+
+
+async def held_schedule(session: AsyncSession, actor: Actor, schedule_id: UUID, now: datetime) -> ScheduleView:
+    """The schedule as it stays until this transaction ends: for who compares it before changing it."""
+    seen = await get_schedule(session, actor, schedule_id)
+    await hold_circumstances(session, seen.medication_id)  # the order of locks that every change takes
+    locked = await lock_schedules(session, ScheduleRow.id == schedule_id)
+    if not locked:
+        raise NotFound
+    return await view_schedule(session, locked[0], now)
 
 
 async def view_schedule(session: AsyncSession, schedule: ScheduleRow, now: datetime) -> ScheduleView:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, TypedDict
 
 from carecircle.db.audit import add_entry, difference
 from carecircle.db.base import new_id
-from carecircle.db.medications import hold_medications
 from carecircle.db.pages import Page
 from carecircle.db.patients import Membership, Patient, count_circles, locked_patient, patients_of
 from carecircle.domain.errors import LimitReached, NotFound
@@ -84,7 +83,6 @@ async def change_patient(
     membership = await require(session, actor, patient_id, Action.MANAGE)
     if "zone" in changes:
         zone_named(changes["zone"])
-        await hold_medications(session, patient_id)
     patient = await locked_patient(session, patient_id)
     if patient is None:
         raise NotFound

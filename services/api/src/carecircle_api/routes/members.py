@@ -70,7 +70,7 @@ async def remove_circle_member(patient_id: Id, member_id: Id, work: WorkDep) -> 
     status_code=201,
     responses=problems(*IN_A_CIRCLE, 409) | {200: {"model": PatientBody}},
 )
-async def accept(
+async def accept_circle_invitation(
     token: Annotated[Token, Path(examples=["Jt4yO2dVd0mVq0ZB6o8j5o1G3Qb1q7c2d5e8f0a1b2c"])],
     work: WorkDep,
     response: Response,

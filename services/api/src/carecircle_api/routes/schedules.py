@@ -8,7 +8,7 @@ from fastapi import APIRouter, Header, Response
 
 from carecircle.db.schedules import ScheduleRow
 from carecircle.domain.errors import RevisionMismatch
-from carecircle.usecases.overview import ScheduleView, view_schedule
+from carecircle.usecases.overview import ScheduleView, held_schedule, view_schedule
 from carecircle.usecases.schedules import (
     create_schedule,
     delete_schedule,
@@ -60,8 +60,8 @@ async def revise_one_schedule(
 ) -> RevisedScheduleBody:
     """Replace the schedule. New times apply from now on and replace what was planned; a new dose text keeps it."""
     plan = body.plan()
-    expected = await _expected_revision(work, schedule_id, if_match)
-    revision = await revise_schedule(work.session, work.actor, schedule_id, plan, work.now, expected_revision=expected)
+    await _check_tag(work, schedule_id, if_match)
+    revision = await revise_schedule(work.session, work.actor, schedule_id, plan, work.now)
     work.due_soon(revision.schedule.patient_id)
     view = await _tagged(work, revision.schedule, response)
     return RevisedScheduleBody.revised(view, revision.past_slots_today)
@@ -73,15 +73,12 @@ async def delete_one_schedule(schedule_id: Id, work: WorkDep) -> None:
     await delete_schedule(work.session, work.actor, schedule_id, work.now)
 
 
-async def _expected_revision(work: Work, schedule_id: Id, if_match: str | None) -> int | None:
-    """The revision that the client has read; refuses a tag that is not today's."""
-    if if_match is None:
-        return None
-    schedule = await get_schedule(work.session, work.actor, schedule_id)
-    current = etag(await view_schedule(work.session, schedule, work.now))
-    if not matches(if_match, current):
-        raise RevisionMismatch(field="If-Match")
-    return schedule.revision
+async def _check_tag(work: Work, schedule_id: Id, if_match: str | None) -> None:
+    """Refuse a tag that is not today's, and keep the schedule as it is until it is changed."""
+    if if_match is not None:
+        current = await held_schedule(work.session, work.actor, schedule_id, work.now)
+        if not matches(if_match, etag(current)):
+            raise RevisionMismatch(field="If-Match")
 
 
 async def _tagged(work: Work, schedule: ScheduleRow, response: Response) -> ScheduleView:
