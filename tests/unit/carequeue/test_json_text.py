@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carequeue.errors import PayloadError
-from carequeue.wire.json_text import parse, stringify
+from carequeue.wire.json_text import parse, stringify, well_formed
 
 JSON_VALUES = st.recursive(
     st.none()
@@ -62,6 +62,13 @@ def test_numbers_look_as_in_javascript(value: Any, text: str) -> None:
 )
 def test_texts_look_as_in_javascript(value: str, text: str) -> None:
     assert stringify(value) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("plain", "plain"), ("é\ud800x", "é\ufffdx"), ("\ud83d\ude00", "😀"), ("\udc00", "\ufffd")]
+)
+def test_text_that_is_no_json_is_made_well_formed(text: str, expected: str) -> None:
+    assert well_formed(text) == expected
 
 
 def test_there_are_no_spaces_and_tuples_are_arrays() -> None:

@@ -48,6 +48,15 @@ async def test_a_failed_job_keeps_its_reason_and_says_that_no_attempt_is_left(ha
     ]
 
 
+async def test_a_reason_that_utf_8_cannot_carry_is_kept_as_far_as_it_can(hand: Any, look: Any) -> None:
+    await hand.add("a")
+    await hand.take()
+    await hand.step([failed("a", value="caf\u00e9 \ud800")])
+    await hand.commands.add_log("a", "\udc00 row")
+    assert (await look.job("a"))["failedReason"] == "caf\u00e9 \ufffd"
+    assert await look.redis.lrange(look.keys.logs("a"), 0, -1) == ["\ufffd row"]
+
+
 async def test_a_failure_with_attempts_left_does_not_say_that_none_is(hand: Any, look: Any) -> None:
     await hand.add("a")
     await hand.take()

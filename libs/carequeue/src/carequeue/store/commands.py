@@ -10,6 +10,7 @@ from carequeue.store.script import Argument, Scripts
 from carequeue.store.step import MAX_STEP, FetchedJob, Finish, Step, StepReply
 from carequeue.wire.codec import JobRecord
 from carequeue.wire.codes import error_of
+from carequeue.wire.json_text import well_formed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -87,7 +88,7 @@ class Commands(Scripts):
         ]  # fmt: skip
         for end in step.finishes:
             arguments += (
-                end.job_id, end.token, end.verdict, end.value, end.stacktrace, end.due_ms, end.keep.text, end.attempts,
+                end.job_id, end.token, end.verdict, well_formed(end.value), end.stacktrace, end.due_ms, end.keep.text, end.attempts,
                 "1" if end.counts and end.verdict != "wait" else "",
             )  # fmt: skip
         codes, jobs, due, limited_for, drained = await self._run("step", *arguments)
@@ -118,7 +119,7 @@ class Commands(Scripts):
         Raises:
             JobNotFound: no such job.
         """
-        return await self._on_job("addLog", job_id, job_id, row, keep)
+        return await self._on_job("addLog", job_id, job_id, well_formed(row), keep)
 
 
 class MarkerQueue:

@@ -48,6 +48,11 @@ def parse(text: str, where: str = "data") -> Any:
         raise PayloadError(f"{where}: not JSON: {error}") from error
 
 
+def well_formed(text: str) -> str:
+    """Text that UTF-8 can carry: half characters become U+FFFD, as in JavaScript."""
+    return text if text.isascii() else SURROGATES.sub(_replaced, text)
+
+
 class _Unfit(Exception):
     """JSON cannot carry it. On its way up it gathers the path, so that what fits costs nothing for it."""
 
@@ -135,7 +140,13 @@ def _number(value: float) -> str:
 
 
 def _surrogate(match: re.Match[str]) -> str:
-    found = match.group()
-    if len(found) == 2:  # two halves that Python kept apart are one character
-        return found.encode("utf-16", "surrogatepass").decode("utf-16")
-    return f"\\u{ord(found):04x}"
+    return _joined(match.group()) or f"\\u{ord(match.group()):04x}"
+
+
+def _replaced(match: re.Match[str]) -> str:
+    return _joined(match.group()) or "\ufffd"
+
+
+def _joined(found: str) -> str | None:
+    """Two halves that Python kept apart are one character."""
+    return found.encode("utf-16", "surrogatepass").decode("utf-16") if len(found) == 2 else None
