@@ -124,6 +124,12 @@ def test_commands_find_the_system_that_runs_on_the_data_folder(
     assert (done.returncode, done.stdout) == (0, "0 enqueued, 0 healed.\n")
 
 
+def test_addresses_may_come_from_secret_files(redis_url: str, tmp_path: Path) -> None:
+    (tmp_path / "redis_url").write_text(redis_url)
+    done = carecircle("queue", "counts", "--json", REDIS_URL_FILE=str(tmp_path / "redis_url"))
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.fixture
 def prefix(queue_name: str) -> str:
     """A world of queues that no other test sees: theirs have fixed names."""

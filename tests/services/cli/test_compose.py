@@ -31,8 +31,9 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[3]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, Any] = COMPOSE["services"]
-OURS = ("migrate", "api", "dispatcher", "email_worker", "push_worker", "mail_sink")
-RUNNING = [name for name in SERVICES if name != "migrate"]
+OURS = ("migrate", "api", "dispatcher", "email_worker", "push_worker", "mail_sink", "cli")
+ONE_SHOT = frozenset({"migrate", "cli"})
+RUNNING = sorted(SERVICES.keys() - ONE_SHOT)
 EVERY = pytest.mark.parametrize("name", sorted(SERVICES))
 
 
@@ -72,6 +73,11 @@ def test_every_image_has_a_version(name: str) -> None:
     assert re.search(r"\d+\.\d+", tag)
 
 
+def test_the_image_is_built_once() -> None:
+    assert [name for name in SERVICES if "build" in SERVICES[name]] == ["migrate"]
+    assert len({SERVICES[name]["image"] for name in OURS}) == 1
+
+
 @EVERY
 def test_ports_are_published_on_the_loopback_and_never_those_of_the_engines(name: str) -> None:
     ports = SERVICES[name].get("ports", [])
@@ -97,7 +103,7 @@ def test_engines_can_be_reached_from_inside_only() -> None:
 
 def test_only_those_who_talk_to_providers_may_go_out() -> None:
     assert {name for name in OURS if "egress" in SERVICES[name]["networks"]} == {
-        "email_worker", "push_worker", "mail_sink",
+        "email_worker", "push_worker", "mail_sink", "cli",
     }  # fmt: skip
 
 
@@ -182,7 +188,7 @@ def test_alerts_and_dashboards_ask_for_numbers_that_there_are() -> None:
 
 def test_prometheus_looks_at_every_service() -> None:
     config = yaml.safe_load((ROOT / "infra" / "prometheus" / "prometheus.yml").read_text())
-    assert {job["job_name"] for job in config["scrape_configs"]} == set(OURS) - {"migrate", "mail_sink"}
+    assert {job["job_name"] for job in config["scrape_configs"]} == set(OURS) - {"mail_sink"} - ONE_SHOT
 
 
 def exported(registry: CollectorRegistry) -> set[str]:

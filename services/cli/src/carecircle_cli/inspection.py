@@ -5,11 +5,9 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
-
 from carecircle.channels import discover
 from carecircle.jobs import HOUSEKEEPING, REMINDERS, Queues
+from carecircle.runtime.settings import Settings
 from carecircle_cli.errors import CommandFailed
 from carequeue import JobState
 
@@ -17,15 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping, Sequence
 
     from carequeue import Job, Queue
-
-
-class RedisSettings(BaseSettings):
-    """Only what reaches the queues: nobody needs the database's password for that."""
-
-    model_config = SettingsConfigDict(env_prefix="CARECIRCLE_", extra="ignore", hide_input_in_errors=True)
-
-    redis_url: SecretStr = Field(default=SecretStr("redis://localhost:6379/0"), validation_alias="REDIS_URL")
-    queue_prefix: str = "bull"
 
 
 async def counts() -> Mapping[str, Mapping[str, Any]]:
@@ -84,7 +73,8 @@ async def _queue(name: str) -> AsyncGenerator[Queue]:
 
 @asynccontextmanager
 async def _queues() -> AsyncGenerator[Queues]:
-    settings = RedisSettings()
+    # Nobody needs the database's password to look at a queue.
+    settings = Settings.load(database_url="postgresql://not-asked")
     async with Queues(settings.redis_url.get_secret_value(), settings.queue_prefix) as queues:
         yield queues
 
