@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from tests.interop.node_driver import Outcome
     from tests.interop.operations import Case
 
-SEEDS = range(int(os.environ.get("CARECIRCLE_TEST_WALKS", "20")))
+SEEDS = range(int(os.environ.get("CARECIRCLE_TEST_WALKS", "10")))
 
 pytestmark = [pytest.mark.node, pytest.mark.redis, pytest.mark.asyncio(loop_scope="module")]
 

@@ -47,8 +47,9 @@ def slot(job_id: str) -> int:
     return int(job_id.rpartition(":")[2])
 
 
-def gaps(slots: list[int]) -> list[int]:
-    return [later - earlier for earlier, later in pairwise(slots)]
+def on_slots(slots: list[int], every_ms: int) -> bool:
+    """Each later than the one before, by whole intervals: on a busy machine some are passed over."""
+    return all(later > earlier and (later - earlier) % every_ms == 0 for earlier, later in pairwise(slots))
 
 
 async def test_we_advance_an_interval_that_node_made(node: Node, queue: Queue, redis_url: str) -> None:
@@ -58,7 +59,7 @@ async def test_we_advance_an_interval_that_node_made(node: Node, queue: Queue, r
 
     slots = await work(queue, redis_url, 3)
 
-    assert all(gap % EVERY_MS == 0 and gap > 0 for gap in gaps(slots))
+    assert on_slots(slots, EVERY_MS)
     scheduler = await node.call("q", "getJobScheduler", "s")
     assert (scheduler["iterationCount"], scheduler["every"], scheduler["name"]) == (4, EVERY_MS, "tick")
     assert (scheduler["next"] - slots[0]) % EVERY_MS == 0
@@ -70,7 +71,7 @@ async def test_node_advances_an_interval_that_we_made(node: Node, queue: Queue) 
 
     slots = await node_works(node, queue, 3)
 
-    assert all(gap % EVERY_MS == 0 and gap > 0 for gap in gaps(slots))
+    assert on_slots(slots, EVERY_MS)
     scheduler = await queue.get_scheduler("s")
     assert scheduler is not None
     assert (scheduler.runs, scheduler.name, scheduler.data) == (4, "tick", {"acts": [{"return": 1}]})
@@ -83,7 +84,7 @@ async def test_we_advance_a_pattern_that_node_made(node: Node, queue: Queue, red
 
     slots = await work(queue, redis_url, 2)
 
-    assert gaps(slots) == [1000]
+    assert on_slots(slots, 1000)
     scheduler = await node.call("q", "getJobScheduler", "s")
     assert (scheduler["pattern"], scheduler["tz"], scheduler["iterationCount"]) == (EVERY_SECOND, ZONE, 3)
     [waiting] = await queue.jobs(["delayed", "waiting"])
@@ -95,7 +96,7 @@ async def test_node_advances_a_pattern_that_we_made(node: Node, queue: Queue) ->
 
     slots = await node_works(node, queue, 2)
 
-    assert gaps(slots) == [1000]
+    assert on_slots(slots, 1000)
     scheduler = await queue.get_scheduler("s")
     assert scheduler is not None
     assert (scheduler.repeat.pattern, scheduler.repeat.zone, scheduler.runs) == (EVERY_SECOND, ZONE, 3)
@@ -113,7 +114,7 @@ async def test_they_take_turns_and_keep_one_count(node: Node, queue: Queue, redi
     ]
 
     assert len(set(slots)) == 6
-    assert all(gap % EVERY_MS == 0 and gap > 0 for gap in gaps(slots))
+    assert on_slots(slots, EVERY_MS)
     counts = await queue.counts()
     assert (counts.completed, counts.pending) == (6, 0)
     assert await queue.schedulers() == []
