@@ -28,10 +28,10 @@ ADDED_AT_ONCE = 1000
 """Jobs one call adds: more would keep other clients waiting."""
 
 FETCHED_FIELDS = (
-    "name", "data", "opts", "timestamp", "delay", "priority", "atm", "ats", "stc", "parentKey", "parent", "rjk", "defa",
-    "deid", "progress", "stacktrace", "tm",
+    "name", "data", "opts", "timestamp", "delay", "priority", "ats", "atm", "stacktrace", "stc", "parentKey", "parent",
+    "rjk", "deid", "progress", "tm", "defa",
 )  # fmt: skip
-"""What `startJob` answers, in its order."""
+"""What `startJob` answers, in its order; it leaves out what is unset at the end."""
 
 
 class Commands(Scripts):
@@ -88,8 +88,8 @@ class Commands(Scripts):
         ]  # fmt: skip
         for end in step.finishes:
             arguments += (
-                end.job_id, end.token, end.verdict, well_formed(end.value), end.stacktrace, end.due_ms, end.keep.text, end.attempts,
-                "1" if end.counts and end.verdict != "wait" else "",
+                end.job_id, end.token, end.verdict, well_formed(end.value), end.stacktrace, end.due_ms, end.keep.text,
+                end.attempts, "1" if end.counts and end.verdict != "wait" else "",
             )  # fmt: skip
         codes, jobs, due, limited_for, drained = await self._run("step", *arguments)
         return StepReply(codes, list(_fetched(jobs, step)), due or None, limited_for, drained == 1)
@@ -141,10 +141,11 @@ class MarkerQueue:
 
 
 def _fetched(jobs: Sequence[Any], step: Step) -> Iterator[FetchedJob]:
-    common = {"processedOn": str(step.now)}
-    if step.worker_name:
-        common["pb"] = step.worker_name
+    started, worker, token = str(step.now), step.worker_name, step.token_from
     for place in range(0, len(jobs), 2):
-        fields = {name: text for name, text in zip(FETCHED_FIELDS, jobs[place + 1], strict=True) if text is not None}
-        token = f"{step.token_prefix}:{step.token_from + place // 2}"
-        yield FetchedJob(jobs[place], token, fields | common)
+        fields = {name: text for name, text in zip(FETCHED_FIELDS, jobs[place + 1], strict=False) if text is not None}
+        fields["processedOn"] = started
+        if worker:
+            fields["pb"] = worker
+        yield FetchedJob(jobs[place], f"{step.token_prefix}:{token}", fields)
+        token += 1

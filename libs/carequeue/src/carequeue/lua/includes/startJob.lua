@@ -1,21 +1,28 @@
--- Marks a job of `active` as started by the holder of `token` and answers what a worker needs of it; nil if the job
--- itself is gone. The order of the fields is known to store/commands.py.
+-- Marks a job of `active` as started by the holder of `token`. Answers what a worker needs of it, in the order that
+-- store/commands.py knows and as far as there is something, and whether the job is condemned; nil if it is gone.
 local function startJob(keys, id, now, token, lockDuration, worker)
   local jobKey = keys.base .. ':' .. id
-  local fields = redis.call('HMGET', jobKey, 'name', 'data', 'opts', 'timestamp', 'delay', 'priority', 'atm', 'ats',
-    'stc', 'parentKey', 'parent', 'rjk', 'defa', 'deid', 'progress', 'stacktrace', 'tm')
+  local fields = redis.call('HMGET', jobKey, 'name', 'data', 'opts', 'timestamp', 'delay', 'priority', 'ats', 'atm',
+    'stacktrace', 'stc', 'parentKey', 'parent', 'rjk', 'deid', 'progress', 'tm', 'defa')
   if not fields[4] and redis.call('EXISTS', jobKey) == 0 then
     redis.call('LREM', keys.active, 1, id)
     return nil
   end
   redis.call('SET', jobKey .. ':lock', token, 'PX', lockDuration)
   redis.call('XADD', keys.events, '*', 'event', 'active', 'jobId', id, 'prev', 'waiting')
-  local started = string.format('%.0f', (tonumber(fields[8] or nil) or 0) + 1)
+  local started = string.format('%.0f', (tonumber(fields[7] or nil) or 0) + 1)
   if worker ~= '' then
     redis.call('HSET', jobKey, 'processedOn', now, 'ats', started, 'pb', worker)
   else
     redis.call('HSET', jobKey, 'processedOn', now, 'ats', started)
   end
-  fields[8] = started
-  return fields
+  local condemned = fields[17]
+  fields[7] = started
+  for place = 17, 8, -1 do -- nearly always most of them are unset: not worth a reply
+    if fields[place] then
+      break
+    end
+    fields[place] = nil
+  end
+  return fields, condemned
 end

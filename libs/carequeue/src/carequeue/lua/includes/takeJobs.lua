@@ -18,12 +18,12 @@ local function takeJobs(keys, meta, now, wanted, taker)
   local jobs, counted, token = {}, 0, taker.tokenFrom
   for _, id in ipairs(takeIds(keys, free)) do
     local name = taker.tokenPrefix .. ':' .. string.format('%.0f', token)
-    local fields = startJob(keys, id, now, name, taker.lock, taker.worker)
+    local fields, condemned = startJob(keys, id, now, name, taker.lock, taker.worker)
     if fields then
       jobs[#jobs + 1] = id
       jobs[#jobs + 1] = fields
       token = token + 1
-      if not fields[13] then
+      if not condemned then
         counted = counted + 1 -- a condemned job does not run, so it costs nothing of the limit
       end
     end
