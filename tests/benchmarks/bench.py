@@ -1,0 +1,173 @@
+"""The stage of a benchmark: an empty server, driver processes, and a watch on what else the machine does."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import signal
+import subprocess
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from redis import Redis
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from tests.benchmarks.peers import Peer
+
+BUILD = Path(__file__).resolve().parents[2] / "build" / "bench"
+QUEUE = "bench"
+CALL_LIMIT = 300.0
+SETTLE = 10.0
+"""Seconds in which the store must know of all ends, after the last handler has ended."""
+
+
+class Failed(Exception):
+    """A peer did not do what a scenario asked."""
+
+
+class Bench:
+    """One server, emptied before each scenario, and the drivers that talk to it."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.redis = Redis.from_url(url, decode_responses=True)
+
+    def clean(self) -> None:
+        self.redis.flushall(asynchronous=False)  # memory is measured from here: all of it is to be free
+        self.redis.config_resetstat()
+
+    def call(self, peer: Peer, *arguments: object) -> dict[str, Any]:
+        """Run a driver to its end and return what it says."""
+        command = [*peer.command(BUILD), *map(str, arguments)]
+        try:
+            done = subprocess.run(
+                command, env=self.environment(), timeout=CALL_LIMIT, capture_output=True, text=True, check=False
+            )
+        except subprocess.TimeoutExpired as error:
+            raise Failed(f"{peer.name} {arguments[0]} took more than {CALL_LIMIT:.0f} s") from error
+        if done.returncode:
+            raise Failed(f"{peer.name} {arguments[0]}: {done.stderr.strip()[-800:]}")
+        return cast("dict[str, Any]", json.loads(done.stdout.splitlines()[-1]))
+
+    def worker(self, peer: Peer, count: int, *, concurrency: int, io: float = 0.0, patience: float) -> WorkerProcess:
+        arguments = ["work", "--count", count, "--concurrency", concurrency, "--io", io, "--patience", patience]
+        return WorkerProcess([*peer.command(BUILD), *map(str, arguments)], self.environment(), patience)
+
+    def completed(self) -> int:
+        """How many jobs the store holds as completed: all three peers keep them, under the same key."""
+        return cast("int", self.redis.zcard(f"bull:{QUEUE}:completed"))
+
+    def expect_completed(self, count: int) -> None:
+        """Wait until the store knows of so many ends.
+
+        Raises:
+            Failed: it does not, after ten seconds.
+        """
+        end = time.monotonic() + SETTLE
+        while self.completed() < count and time.monotonic() < end:
+            time.sleep(0.02)
+        if self.completed() != count:
+            raise Failed(f"{count} jobs were to complete, the store knows of {self.completed()}")
+
+    def memory(self) -> int:
+        return int(self.redis.info("memory")["used_memory"])
+
+    def engine_cpu(self) -> float:
+        cpu = self.redis.info("cpu")
+        return float(cpu["used_cpu_user"]) + float(cpu["used_cpu_sys"])
+
+    def load(self) -> Load:
+        return Load(self, time.monotonic(), machine_cpu(), self.own_cpu())
+
+    def own_cpu(self) -> float:
+        """Seconds spent by this process, the drivers that have ended, and the server."""
+        return sum(os.times()[:4]) + self.engine_cpu()
+
+    def environment(self) -> dict[str, str]:
+        return {**os.environ, "BENCH_REDIS_URL": self.url, "BENCH_QUEUE": QUEUE}
+
+
+class WorkerProcess:
+    """A worker in its own process: it says when it is ready and, once, what it saw."""
+
+    def __init__(self, command: list[str], environment: dict[str, str], patience: float) -> None:
+        self._command = command
+        self._environment = environment
+        self._patience = patience
+        self._lines: queue.Queue[dict[str, Any] | None] = queue.Queue()
+
+    def __enter__(self) -> Self:
+        self._process = subprocess.Popen(
+            self._command, env=self._environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            start_new_session=True,
+        )  # fmt: skip
+        threading.Thread(target=self._read, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            self._process.wait(5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait(5)
+
+    def ready(self) -> None:
+        """Wait until the worker has run the warm-up job."""
+        if "ready" not in self._next(30.0):
+            raise Failed("the worker ended before it was ready")
+
+    def result(self) -> dict[str, Any]:
+        """What it saw: `ids` and `starts` of the handlers, `end` of the last one, `cpu` seconds."""
+        said = self._next(self._patience + 15)
+        return self._next(15.0) if "ready" in said else said
+
+    def _next(self, seconds: float) -> dict[str, Any]:
+        try:
+            line = self._lines.get(timeout=seconds)
+        except queue.Empty:
+            raise Failed(f"the worker said nothing for {seconds:.0f} s") from None
+        if line is None:
+            assert self._process.stderr is not None
+            raise Failed(f"the worker ended: {self._process.stderr.read()[-800:]}")
+        return line
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            if line.startswith("{"):
+                self._lines.put(json.loads(line))
+        self._lines.put(None)
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What the machine and we had used when a scenario began."""
+
+    bench: Bench
+    began: float
+    machine: float | None
+    own: float
+
+    def foreign(self) -> float | None:
+        """Cores that other programs have used since, on average; None where the system does not tell."""
+        now = machine_cpu()
+        if now is None or self.machine is None:
+            return None
+        spent = now - self.machine - (self.bench.own_cpu() - self.own)
+        return max(0.0, spent / (time.monotonic() - self.began))
+
+
+def machine_cpu() -> float | None:
+    """Seconds that all cores together have worked since the machine started (Linux)."""
+    stat = Path("/proc/stat")
+    if not stat.exists():
+        return None
+    user, nice, system, _idle, _wait, irq, soft, stolen = map(int, stat.read_text().split("\n", 1)[0].split()[1:9])
+    return (user + nice + system + irq + soft + stolen) / os.sysconf("SC_CLK_TCK")

@@ -1,0 +1,142 @@
+"""From rows to medians, a table with ratios, and a file."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import statistics
+import time
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tests.benchmarks.peers import PEERS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+OURS = "carequeue"
+CALM = 0.3
+"""Cores used by other programs above which a figure is marked: it is too low then, by as much as half."""
+
+Summary = dict[str, dict[str, dict[str, float]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One run of one scenario by one peer."""
+
+    scenario: str
+    peer: str
+    figures: Mapping[str, float]
+    foreign: float | None
+    error: str = ""
+
+    def __str__(self) -> str:
+        found = self.error or ", ".join(f"{name} {number(value)}" for name, value in self.figures.items())
+        return f"{self.scenario} {self.peer}: {found}{'' if self.foreign is None else f' (foreign {self.foreign:.1f})'}"
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """A line of the table: where its figure is found, and whether more is better."""
+
+    title: str
+    scenario: str
+    figure: str
+    more_is_better: bool = True
+
+    def ratio(self, ours: float, theirs: float) -> float | None:
+        """How many times better ours is."""
+        above, below = (ours, theirs) if self.more_is_better else (theirs, ours)
+        return above / below if below > 0 else None
+
+
+MEASURES = (
+    Measure("S1 add one by one, jobs/s", "S1", "one"),
+    Measure("S1 add in bulk, jobs/s", "S1", "bulk"),
+    Measure("S2 drain, jobs/s", "S2", "rate"),
+    Measure("S2 worker CPU, µs/job", "S2", "worker_us", more_is_better=False),
+    Measure("S2 server CPU, µs/job", "S2", "engine_us", more_is_better=False),
+    Measure("S3 add to start p50, ms", "S3", "p50", more_is_better=False),
+    Measure("S3 add to start p99, ms", "S3", "p99", more_is_better=False),
+    Measure("S4 first start after due, ms", "S4", "first", more_is_better=False),
+    Measure("S4 late p50, ms", "S4", "p50", more_is_better=False),
+    Measure("S4 late p99, ms", "S4", "p99", more_is_better=False),
+    Measure("S4 after due, jobs/s", "S4", "rate"),
+    Measure("S5 delayed job at rest, bytes", "S5", "bytes", more_is_better=False),
+    Measure("S6 10 ms handler, jobs/s", "S6", "rate"),
+)
+
+
+def summary(rows: Sequence[Row]) -> Summary:
+    """Medians by scenario, peer and figure; S5 is what S4 measured on the way."""
+    collected: dict[str, dict[str, dict[str, list[float]]]] = defaultdict(
+        lambda: defaultdict(lambda: defaultdict(list))
+    )
+    for row in rows:
+        for name, value in row.figures.items():
+            collected["S5" if name == "bytes" else row.scenario][row.peer][name].append(value)
+        if row.foreign is not None and not row.error:
+            collected[row.scenario][row.peer]["foreign"].append(row.foreign)
+    return {
+        scenario: {
+            peer: {name: statistics.median(values) for name, values in figures.items()}
+            for peer, figures in peers.items()
+        }
+        for scenario, peers in collected.items()
+    }
+
+
+def tables(found: Summary, peers: Sequence[str]) -> str:
+    """The table. The last columns say how many times better carequeue is; `*`: the machine had other work."""
+    others = [peer for peer in peers if peer != OURS and OURS in peers]
+    head = ["", *(PEERS[peer].title for peer in peers), *(f"times {PEERS[peer].title}" for peer in others)]
+    lines = [head, ["---", *["---:"] * (len(head) - 1)]]
+    for measure in MEASURES:
+        figures = {peer: found.get(measure.scenario, {}).get(peer, {}) for peer in peers}
+        if any(measure.figure in figure for figure in figures.values()):
+            lines.append(
+                [
+                    measure.title,
+                    *(_cell(figures[peer], measure.figure) for peer in peers),
+                    *(_ratio(measure, figures[OURS], figures[peer]) for peer in others),
+                ]
+            )
+    return "\n".join([*(f"| {' | '.join(line)} |" for line in lines), "", _noise(found)])
+
+
+def write_json(path: Path, found: Summary) -> None:
+    machine = {"cores": os.cpu_count(), "python": platform.python_version(), "system": platform.platform()}
+    report: dict[str, Any] = {**found, "machine": machine, "at": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(report, indent=2, sort_keys=True) + "\n")
+
+
+def number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+
+
+def _noise(found: Summary) -> str:
+    loads = [figures["foreign"] for peers in found.values() for figures in peers.values() if "foreign" in figures]
+    if not loads:
+        return "What other programs did meanwhile is not known on this system."
+    return (
+        f"Other programs used {statistics.median(loads):.1f} of {os.cpu_count()} cores meanwhile, {max(loads):.1f} at the "
+        f"most; * marks what was measured beside {CALM} or more: rates are too low then, but ratios still tell."
+    )
+
+
+def _cell(figures: Mapping[str, float], name: str) -> str:
+    if name not in figures:
+        return "-"
+    return number(figures[name]) + ("*" if figures.get("foreign", 0.0) >= CALM else "")
+
+
+def _ratio(measure: Measure, ours: Mapping[str, float], theirs: Mapping[str, float]) -> str:
+    if measure.figure not in ours or measure.figure not in theirs:
+        return "-"
+    ratio = measure.ratio(ours[measure.figure], theirs[measure.figure])
+    return "-" if ratio is None else f"{ratio:.2f}"

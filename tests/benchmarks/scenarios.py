@@ -1,0 +1,149 @@
+"""What is measured. One worker process, payload `{"schedule_id": "<uuid>", "due_at": "<iso>"}`.
+
+S1  add one by one, each awaited; and in calls of 1,000
+S2  a full queue, a handler that does nothing: from the first handler's start to the last one's end
+S3  an idle worker, adds 20 ms apart: from before the add to the handler's start
+S4  many jobs due at the same whole second, the worker up and idle before it: how late they start, the rate from then
+S5  what these delayed jobs occupy in the server at rest, before the worker is there
+S6  a full queue, a handler that waits 10 ms
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tests.benchmarks.bench import Bench, Failed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from tests.benchmarks.peers import Peer
+
+Figures = dict[str, float]
+IO_SECONDS = 0.01
+GAP = 0.02
+PATIENCE = 120.0
+LONGEST_LEAD = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How many jobs each scenario has."""
+
+    add: int
+    drain: int
+    probe: int
+    due: int
+    wait: int
+    lead: float
+    """Seconds between the adding of jobs and the instant at which they are all due."""
+
+
+FULL = Sizes(add=5000, drain=20_000, probe=300, due=20_000, wait=10_000, lead=4.0)
+QUICK = Sizes(add=300, drain=1000, probe=50, due=500, wait=500, lead=1.5)
+
+
+def add(bench: Bench, peer: Peer, sizes: Sizes) -> Figures:
+    bench.clean()
+    before = bench.engine_cpu()
+    seconds = bench.call(peer, "add", "--count", sizes.add)["seconds"]
+    engine_us = (bench.engine_cpu() - before) / sizes.add * 1e6
+    bench.clean()
+    bulk = bench.call(peer, "add", "--bulk", "--count", sizes.drain)["seconds"]
+    return {"one": sizes.add / seconds, "bulk": sizes.drain / bulk, "engine_us": engine_us}
+
+
+def drain(bench: Bench, peer: Peer, sizes: Sizes) -> Figures:
+    return _drain(bench, peer, sizes.drain, 0.0, peer.concurrency)
+
+
+def drain_waiting(bench: Bench, peer: Peer, sizes: Sizes) -> Figures:
+    return _drain(bench, peer, sizes.wait, IO_SECONDS, peer.io_concurrency)
+
+
+def _drain(bench: Bench, peer: Peer, count: int, io: float, concurrency: int) -> Figures:
+    bench.clean()
+    bench.call(peer, "add", "--bulk", "--count", count)
+    before = bench.engine_cpu()
+    with bench.worker(peer, count, concurrency=concurrency, io=io, patience=PATIENCE) as worker:
+        saw = worker.result()
+        _check_once_each(saw, count)
+        bench.expect_completed(count)
+        engine = bench.engine_cpu() - before
+    return {
+        "rate": count / (saw["end"] - min(saw["starts"])),
+        "worker_us": saw["cpu"] / count * 1e6,
+        "engine_us": engine / count * 1e6,
+    }
+
+
+def probe(bench: Bench, peer: Peer, sizes: Sizes) -> Figures:
+    bench.clean()
+    count = sizes.probe
+    with bench.worker(peer, count, concurrency=peer.concurrency, patience=PATIENCE) as worker:
+        bench.call(peer, "add", "--warm")
+        worker.ready()
+        added = bench.call(peer, "probe", "--count", count, "--gap", GAP)["added"]
+        saw = worker.result()
+        _check_once_each(saw, count)
+        bench.expect_completed(count + 1)
+    waits = [(start - added[job]) * 1000 for job, start in zip(saw["ids"], saw["starts"], strict=True)]
+    return {"p50": quantile(waits, 0.5), "p99": quantile(waits, 0.99), "max": max(waits)}
+
+
+def due(bench: Bench, peer: Peer, sizes: Sizes, later: float = 0.0) -> Figures:
+    """The due time must lie behind the adding and the worker's start; if it came too early, a later one is tried."""
+    bench.clean()
+    count = sizes.due
+    empty = bench.memory()
+    at = math.ceil(time.time() + sizes.lead + later)
+    bench.call(peer, "add", "--bulk", "--count", count, "--due", at)
+    at_rest = (bench.memory() - empty) / count
+    with bench.worker(peer, count, concurrency=peer.concurrency, patience=PATIENCE) as worker:
+        bench.call(peer, "add", "--warm")
+        worker.ready()
+        spare = at - time.time()
+        if spare >= 0.5:
+            saw = worker.result()
+            _check_once_each(saw, count)
+            bench.expect_completed(count + 1)
+            return _lateness(saw, at, count) | {"bytes": at_rest}
+    if later > LONGEST_LEAD:
+        raise Failed("could not be ready before the due time")
+    return due(bench, peer, sizes, later + 2 - spare)
+
+
+def _lateness(saw: dict[str, Any], at: float, count: int) -> Figures:
+    late = [(start - at) * 1000 for start in saw["starts"]]
+    if min(late) < 0:
+        raise Failed(f"{sum(one < 0 for one in late)} jobs started before they were due")
+    return {
+        "first": min(late),
+        "p50": quantile(late, 0.5),
+        "p99": quantile(late, 0.99),
+        "max": max(late),
+        "rate": count / (saw["end"] - at),
+    }
+
+
+def _check_once_each(saw: dict[str, Any], count: int) -> None:
+    ran, distinct = len(saw["ids"]), len(set(saw["ids"]))
+    if (ran, distinct) != (count, count):
+        raise Failed(f"{count} jobs, {ran} handler runs of {distinct} different jobs")
+
+
+def quantile(values: Sequence[float], share: float) -> float:
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+SCENARIOS: dict[str, Callable[[Bench, Peer, Sizes], Figures]] = {
+    "S1": add,
+    "S2": drain,
+    "S3": probe,
+    "S4": due,
+    "S6": drain_waiting,
+}
