@@ -52,6 +52,16 @@ async def test_a_server_that_may_not_write_is_lost_not_wrong(own_valkey: Embedde
         await queue.add("paint")
 
 
+async def test_a_user_who_may_not_ask_the_server_about_itself_can_use_a_queue(own_valkey: EmbeddedValkey) -> None:
+    async with connect(own_valkey.url()) as client:
+        await client.execute_command(
+            "ACL", "SETUSER", "shy", "on", ">pass", "~bull:*", "+@all", "-info", "-client|list"
+        )
+    async with Queue("q", own_valkey.url().replace("redis://", "redis://shy:pass@")) as queue:
+        await queue.add("paint")
+        assert ((await queue.counts()).waiting, await queue.workers()) == (1, [])
+
+
 @contextlib.asynccontextmanager
 async def server_of_version(version: str) -> AsyncIterator[str]:
     """A server that answers every INFO with this version; there is no old Redis to run."""

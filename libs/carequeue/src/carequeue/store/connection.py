@@ -98,17 +98,16 @@ def check_client(client: Redis) -> None:
 
 
 async def check_server(client: Redis) -> None:
-    """Refuse a server that cannot hold a queue safely.
+    """Refuse a server that cannot hold a queue safely. What a server may not tell about itself counts as well.
 
     Raises:
         UnsuitableRedis: older than 6.2, or it evicts keys when memory is full.
         ConnectionLost: it does not answer.
     """
     with redis_errors(client):
-        server = cast("Mapping[str, Any]", await cast("Any", client).info("server"))
-        version = str(server.get("redis_version", ""))
-        policy = await _eviction_policy(client)
-    if version_of(version) < OLDEST:
+        version = (await _info(client, "server")).get("redis_version")
+        policy = (await _info(client, "memory")).get("maxmemory_policy")
+    if version is not None and version_of(str(version)) < OLDEST:
         raise UnsuitableRedis(f"Redis {version} is too old: the queue's scripts need 6.2 or newer, or Valkey")
     if policy is not None and policy != "noeviction":
         raise UnsuitableRedis(
@@ -152,11 +151,12 @@ def client_name(prefix: str, queue: str, suffix: str = "") -> str:
     return f"{prefix}:{base64.b64encode(queue.encode()).decode()}{suffix}"
 
 
-async def _eviction_policy(client: Redis) -> str | None:
-    """None when this server does not tell: some hosts forbid CONFIG."""
-    memory = cast("Mapping[str, Any]", await cast("Any", client).info("memory"))
-    policy = memory.get("maxmemory_policy")
-    return None if policy is None else str(policy)
+async def _info(client: Redis, section: str) -> Mapping[str, Any]:
+    """What the server says about itself; nothing if this user may not ask."""
+    try:
+        return cast("Mapping[str, Any]", await cast("Any", client).info(section))
+    except NoPermissionError:
+        return {}
 
 
 def _settings(client: Redis) -> Mapping[str, Any]:
