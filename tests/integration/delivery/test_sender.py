@@ -181,6 +181,13 @@ async def test_a_zombies_writes_match_no_row(world: Any, sender: Sender) -> None
     assert (row.state, row.outcome) == ("sent", "sent")
 
 
+async def test_a_claim_is_handed_off_once(world: Any) -> None:
+    held = await handed_off(world, await world.due_delivery())
+
+    async with world.database.transaction() as session:
+        assert not await hand_off(session, held, first_handoff_at=world.now, lease=LEASE)
+
+
 async def test_a_worker_stopped_past_its_lease_does_not_hand_off(world: Any) -> None:
     delivery_id = await world.due_delivery()
     held = await claimed(world, delivery_id)
