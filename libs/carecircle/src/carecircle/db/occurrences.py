@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
@@ -130,7 +130,7 @@ async def insert_planned(
             "medication_id": schedule.medication_id,
             "patient_id": schedule.patient_id,
             "revision": schedule.revision,
-            "nominal_local": dose.nominal_local,
+            "nominal_local": stored_wall_time(dose.nominal_local),
             "zone": dose.zone,
             "due_at": dose.due_at,
             "missed_at": dose.missed_at,
@@ -153,6 +153,13 @@ async def insert_planned(
         .execution_options(synchronize_session=False)
     )
     return len(stored.all())
+
+
+def stored_wall_time(nominal_local: datetime) -> datetime:
+    """PostgreSQL's `timestamp` knows no fold. A clock set back shows a time twice: the second is a microsecond later,
+    so that both doses of an hourly schedule have their identity.
+    """
+    return nominal_local + timedelta(microseconds=nominal_local.fold)
 
 
 async def close_open(
@@ -201,11 +208,17 @@ async def reopen_after_pause(session: AsyncSession, schedule: ScheduleRow, now: 
     return len(reopened.all())
 
 
-async def carry_open_over(session: AsyncSession, schedule: ScheduleRow, now: datetime) -> None:
-    """Take what was already due into the schedule's present revision: a move of zone does not end it (R8)."""
+async def carry_open_over(
+    session: AsyncSession, schedule: ScheduleRow, now: datetime, *, due_until: datetime | None = None
+) -> None:
+    """Take what was due by now, or by another instant, into the schedule's present revision: it does not end (R8)."""
     await session.execute(
         update(OccurrenceRow)
-        .where(OccurrenceRow.schedule_id == schedule.id, OccurrenceRow.state.in_(OPEN), OccurrenceRow.due_at <= now)
+        .where(
+            OccurrenceRow.schedule_id == schedule.id,
+            OccurrenceRow.state.in_(OPEN),
+            OccurrenceRow.due_at <= (due_until or now),
+        )
         .values(revision=schedule.revision, updated_at=now)
         .execution_options(synchronize_session=False)
     )
@@ -243,6 +256,26 @@ async def last_dose_at(session: AsyncSession, schedule_id: UUID, now: datetime) 
     )
     both = select(func.greatest(due.scalar_subquery(), taken.scalar_subquery()))  # GREATEST ignores NULLs
     return (await session.execute(both)).scalar_one()
+
+
+async def last_taken_at(session: AsyncSession, schedule_id: UUID) -> datetime | None:
+    """When a dose of this schedule, of any revision, was last taken."""
+    return await session.scalar(select(func.max(Administration.at)).where(*_taken_of(schedule_id)))
+
+
+async def taken_times(session: AsyncSession, schedule_id: UUID, since: datetime) -> list[datetime]:
+    """When doses of this schedule were taken from an instant on, in that order."""
+    query = select(Administration.at).where(*_taken_of(schedule_id), Administration.at >= since)
+    return list((await session.scalars(query.order_by(Administration.at))).all())
+
+
+def _taken_of(schedule_id: UUID) -> tuple[ColumnElement[bool], ...]:
+    doses = select(OccurrenceRow.id).where(OccurrenceRow.schedule_id == schedule_id)
+    return (
+        Administration.occurrence_id.in_(doses),
+        Administration.status == AdministrationStatus.TAKEN,
+        Administration.entered_in_error_at.is_(None),
+    )
 
 
 async def handled_wall_times(

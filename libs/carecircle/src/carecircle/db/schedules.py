@@ -8,14 +8,17 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Date, ForeignKey, Index, Numeric, Select, String, cast, or_, select, text
+from sqlalchemy import ColumnElement, Date, ForeignKey, Index, Numeric, Select, String, cast, func, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from carecircle.db.base import CreatedAt, Row, new_id
 from carecircle.db.medications import Medication
 from carecircle.db.patients import Patient
+from carecircle.domain.as_needed import AsNeededRule
+from carecircle.domain.interval_rule import Anchor
 from carecircle.domain.medication import MedicationStatus, Severity
+from carecircle.domain.routine import Routine
 from carecircle.domain.schedule import Dose, SchedulePlan, ZonePolicy, rule_from_json, rule_to_json
 
 
@@ -109,6 +112,17 @@ async def lock_schedules(session: AsyncSession, *conditions: ColumnElement[bool]
     return list(found.all())
 
 
+async def follows_answers(session: AsyncSession, schedule_id: UUID) -> bool:
+    """Whether its next dose is counted from when the last one was taken."""
+    anchor = select(ScheduleRow.rule["anchor"].astext).where(ScheduleRow.id == schedule_id)
+    return await session.scalar(anchor) == Anchor.LAST_TAKEN
+
+
+def follows_routine() -> ColumnElement[bool]:
+    """The schedules with doses at points of the patient's routine."""
+    return func.jsonb_array_length(func.coalesce(ScheduleRow.rule["when"], text("'[]'::jsonb"))) > 0
+
+
 async def lock_lagging_schedules(session: AsyncSession, planned_before: datetime, limit: int) -> list[ScheduleRow]:
     """Schedules to plan further, the furthest behind first; those that another planner or an edit holds are left out.
 
@@ -119,6 +133,7 @@ async def lock_lagging_schedules(session: AsyncSession, planned_before: datetime
         .join(Medication, Medication.id == ScheduleRow.medication_id)
         .where(
             ScheduleRow.deleted_at.is_(None),
+            ScheduleRow.kind != AsNeededRule.kind,
             ScheduleRow.planned_until < planned_before,
             or_(
                 ScheduleRow.end_date.is_(None),
@@ -141,6 +156,7 @@ class Circumstances:
 
     zone: str
     """The patient's."""
+    routine: Routine
     active: bool
     """Its medication is being taken."""
 
@@ -163,21 +179,25 @@ async def circumstances(session: AsyncSession, medication_id: UUID) -> Circumsta
     return await _circumstances(session, _around(medication_id))
 
 
-def _around(medication_id: UUID) -> Select[str, str, datetime | None]:
+def _around(medication_id: UUID) -> Select[str, dict[str, Any] | None, str, datetime | None]:
     return (
-        select(Patient.zone, Medication.status, Medication.deleted_at)
+        select(Patient.zone, Patient.routine, Medication.status, Medication.deleted_at)
         .select_from(Medication)
         .join(Patient, Patient.id == Medication.patient_id)
         .where(Medication.id == medication_id)
     )
 
 
-async def _circumstances(session: AsyncSession, query: Select[str, str, datetime | None]) -> Circumstances | None:
+async def _circumstances(
+    session: AsyncSession, query: Select[str, dict[str, Any] | None, str, datetime | None]
+) -> Circumstances | None:
     row = (await session.execute(query)).one_or_none()
     if row is None:
         return None
-    zone, status, deleted_at = row
-    return Circumstances(zone, active=status == MedicationStatus.ACTIVE and deleted_at is None)
+    zone, routine, status, deleted_at = row
+    return Circumstances(
+        zone, Routine.from_json(routine), active=status == MedicationStatus.ACTIVE and deleted_at is None
+    )
 
 
 def _live() -> Select[ScheduleRow]:

@@ -112,6 +112,10 @@ class IntervalRule:
         return self.every.length < DAY
 
     @property
+    def follows_answers(self) -> bool:
+        return self.anchor is Anchor.LAST_TAKEN
+
+    @property
     def keeps_its_instants(self) -> bool:
         """Whether a change of the patient's zone leaves the doses where they are (R8)."""
         return self.mode is IntervalMode.ELAPSED
@@ -164,9 +168,9 @@ class IntervalRule:
     def _chain(self, since: datetime, span: Span) -> Iterator[Slot]:
         """Endless, in order. What is well before `since` may be left out."""
         restart: datetime | None = None
-        for at in span.taken if self.anchor is Anchor.LAST_TAKEN else ():
+        for at in span.taken if self.follows_answers else ():
             yield from self._until_taken(restart, at, since, span)
-            restart = self._after(at, span.zone)
+            restart = self.resumes_at(at, span.zone)
         yield from self._series(restart, since, span)
 
     def _until_taken(self, restart: datetime | None, at: datetime, since: datetime, span: Span) -> Iterator[Slot]:
@@ -181,7 +185,7 @@ class IntervalRule:
             yield slot
             before = slot.due_at
 
-    def _after(self, at: datetime, zone: ZoneInfo) -> datetime:
+    def resumes_at(self, at: datetime, zone: ZoneInfo) -> datetime:
         """When the next dose is due after one was taken at `at`."""
         match self.mode:
             case IntervalMode.ELAPSED:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from carecircle.domain.calendar_rule import CalendarRule, Weekday
 from carecircle.domain.dose import Dose
 from carecircle.domain.errors import Invalid
+from carecircle.domain.interval_rule import IntervalRule
 from carecircle.domain.routine import USUAL_ROUTINE, Routine
 from carecircle.domain.rules import Rule, rule_from_json, rule_to_json
 from carecircle.domain.slots import Slot, Span
@@ -54,6 +55,8 @@ class ZonePolicy(StrEnum):
     """Its wall times go with the patient."""
     HOME = "home"
     """It stays in the zone the patient was in when the schedule was made."""
+    ELAPSED = "elapsed"
+    """Only time counts: for intervals, which no change of zone touches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,8 @@ class SchedulePlan:
         if self.end_date is not None and self.end_date < self.start_date:
             raise Invalid("The end date is before the start date.", field="end_date")
         self._check_that_it_has_doses()
+        if self.zone_policy is ZonePolicy.ELAPSED and not self.keeps_its_instants:
+            raise Invalid("Only an elapsed interval ignores zones; choose follow or home.", field="zone_policy")
         if self.count is not None and not 1 <= self.count <= MOST_DOSES:
             raise Invalid(f"Give 1 to {MOST_DOSES} doses.", field="count")
         for field in ("min_gap", "on_time", "missed_after"):
@@ -102,6 +107,11 @@ class SchedulePlan:
             raise Invalid(
                 "None of these days lies between the start and the end date.", field=FIELD_OF_DAYS[self.rule.kind]
             )
+
+    @property
+    def keeps_its_instants(self) -> bool:
+        """Whether a change of the patient's zone leaves the doses where they are."""
+        return isinstance(self.rule, IntervalRule) and self.rule.keeps_its_instants
 
     def same_slots_as(self, other: SchedulePlan) -> bool:
         """Whether both yield the same times. If so, going from one to the other changes texts only (R9)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +17,8 @@ from carecircle.db.doses import (
     view_of,
     views_between,
 )
-from carecircle.db.occurrences import lock_occurrence, occurrence_by_id
-from carecircle.db.schedules import ScheduleRow, hold_circumstances, lock_schedules
+from carecircle.db.occurrences import last_taken_at, lock_occurrence, occurrence_by_id
+from carecircle.db.schedules import Circumstances, ScheduleRow, follows_answers, hold_circumstances, lock_schedules
 from carecircle.domain.errors import Invalid, NotFound
 from carecircle.domain.occurrence import (
     ANSWERABLE,
@@ -37,6 +38,7 @@ from carecircle.domain.occurrence import (
 from carecircle.domain.people import Action
 from carecircle.domain.text import check_text
 from carecircle.usecases.access import Actor, require
+from carecircle.usecases.planning import HORIZON, count_from_answer
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -77,6 +79,7 @@ async def record_administration(
     at: datetime,
     reason: str | None,
     now: datetime,
+    horizon: timedelta = HORIZON,
 ) -> Administration:
     """Answer a dose. Whatever was not sent of its reminders is cancelled, for everybody (R13).
 
@@ -84,6 +87,7 @@ async def record_administration(
         AlreadyRecorded: somebody else was first; says who and when.
         NotAnswerable: the dose is on hold or was cancelled.
     """
+    series = await _series(session, await _seen(session, actor, occurrence_id, Action.ANSWER))
     occurrence = await _locked(session, actor, occurrence_id)
     at = check_administered_at(at, status, due_at=occurrence.due_at, now=now)
     if reason is not None:
@@ -111,19 +115,26 @@ async def record_administration(
     occurrence.reason = reason[:ROW_REASON_LENGTH] if reason and status is AdministrationStatus.SKIPPED else None
     occurrence.updated_at = now
     await cancel_open_deliveries(session, [occurrence.id], SkipReason.ANSWERED)
+    await _count_on(session, series, occurrence, administration, now, horizon)
     _note(session, actor, "administration.recorded", administration.id, occurrence, before, at=at.isoformat())
     return administration
 
 
 async def undo_administration(
-    session: AsyncSession, actor: Actor, occurrence_id: UUID, administration_id: UUID, now: datetime
+    session: AsyncSession,
+    actor: Actor,
+    occurrence_id: UUID,
+    administration_id: UUID,
+    now: datetime,
+    *,
+    horizon: timedelta = HORIZON,
 ) -> OccurrenceView:
     """Take an answer back. The row stays, marked as entered in error; undoing twice is undoing once.
 
     A dose whose window lasts is open again, and is asked for again, as the circle was told that it was answered.
     """
-    seen = await _seen(session, actor, occurrence_id, Action.ANSWER)
-    revision = await _present_revision(session, seen)
+    series = await _series(session, await _seen(session, actor, occurrence_id, Action.ANSWER), always=True)
+    revision = series.schedule.revision if series is not None and series.around.active else None
     occurrence = await _locked(session, actor, occurrence_id)
     administration = await administration_of(session, occurrence_id, administration_id)
     if administration is None:
@@ -139,8 +150,9 @@ async def undo_administration(
     if state in OPEN:
         _ask_again(occurrence, max(now, occurrence.due_at))
     occurrence.updated_at = now
-    _note(session, actor, "administration.undone", administration.id, occurrence, before)
     await session.flush()
+    await _count_on(session, series, occurrence, administration, now, horizon)
+    _note(session, actor, "administration.undone", administration.id, occurrence, before)
     return await _view(session, occurrence_id)
 
 
@@ -175,11 +187,37 @@ def _ask_again(occurrence: OccurrenceRow, at: datetime) -> None:
     occurrence.enqueued_at = None
 
 
-async def _present_revision(session: AsyncSession, occurrence: OccurrenceRow) -> int | None:
-    """The revision that is being asked for, None: nothing is. Under locks, taken before that of the occurrence."""
+@dataclass(frozen=True, slots=True)
+class Series:
+    """The schedule of a dose under its lock, taken before that of the occurrence, and what it depends on."""
+
+    schedule: ScheduleRow
+    around: Circumstances
+
+
+async def _series(session: AsyncSession, occurrence: OccurrenceRow, *, always: bool = False) -> Series | None:
+    """None: the schedule is gone, or it does not mind how its doses are answered and `always` is not asked for."""
+    if not always and not await follows_answers(session, occurrence.schedule_id):
+        return None
     around = await hold_circumstances(session, occurrence.medication_id)
     schedules = await lock_schedules(session, ScheduleRow.id == occurrence.schedule_id)
-    return schedules[0].revision if schedules and around is not None and around.active else None
+    return Series(schedules[0], around) if schedules and around is not None else None
+
+
+async def _count_on(
+    session: AsyncSession,
+    series: Series | None,
+    occurrence: OccurrenceRow,
+    administration: Administration,
+    now: datetime,
+    horizon: timedelta,
+) -> None:
+    """What a series makes of a dose that was taken last, or is no longer."""
+    if series is None or not series.around.active or administration.status != AdministrationStatus.TAKEN:
+        return
+    last = await last_taken_at(session, series.schedule.id)
+    if await follows_answers(session, series.schedule.id) and (last is None or last <= administration.at):
+        await count_from_answer(session, series.schedule, series.around, occurrence, now, horizon)
 
 
 async def _already_recorded(session: AsyncSession, occurrence_id: UUID) -> AlreadyRecorded:

@@ -13,10 +13,10 @@ from carecircle.domain.errors import LimitReached, NotFound
 from carecircle.domain.medication import MedicationStatus, Severity
 from carecircle.domain.people import Action
 from carecircle.usecases.access import Actor, require
-from carecircle.usecases.planning import medication_status_changed
+from carecircle.usecases.planning import HORIZON, medication_status_changed
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from datetime import datetime, timedelta
     from uuid import UUID
 
     from sqlalchemy.ext.asyncio import AsyncSession
@@ -88,7 +88,13 @@ async def get_medication(
 
 
 async def change_medication(
-    session: AsyncSession, actor: Actor, medication_id: UUID, changes: MedicationChanges, now: datetime
+    session: AsyncSession,
+    actor: Actor,
+    medication_id: UUID,
+    changes: MedicationChanges,
+    now: datetime,
+    *,
+    horizon: timedelta = HORIZON,
 ) -> Medication:
     """Words change what the next message says and leave the planned doses alone (R9); the status does not (R16)."""
     medication = await get_medication(session, actor, medication_id, Action.EDIT)
@@ -98,7 +104,7 @@ async def change_medication(
     await session.flush()
     after = _state(medication)
     if after["status"] != before["status"]:
-        await medication_status_changed(session, medication, now)
+        await medication_status_changed(session, medication, now, horizon=horizon)
     _note(session, actor, "medication.changed", medication, difference(before, after))
     return medication
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from carecircle.db.audit import add_entry, difference
 from carecircle.db.base import new_id
@@ -11,12 +11,13 @@ from carecircle.db.pages import Page
 from carecircle.db.patients import Membership, Patient, count_circles, locked_patient, patients_of
 from carecircle.domain.errors import LimitReached, NotFound
 from carecircle.domain.people import Action, Role
+from carecircle.domain.routine import Routine
 from carecircle.domain.zones import zone_named
 from carecircle.usecases.access import Actor, require
-from carecircle.usecases.planning import patient_zone_changed
+from carecircle.usecases.planning import HORIZON, patient_routine_changed, patient_zone_changed
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from datetime import datetime, timedelta
     from uuid import UUID
 
     from sqlalchemy.ext.asyncio import AsyncSession
@@ -39,6 +40,7 @@ class PatientChanges(TypedDict, total=False):
 
     display_name: str
     zone: str
+    routine: Routine
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,27 +79,50 @@ async def get_patient(session: AsyncSession, actor: Actor, patient_id: UUID) -> 
 
 
 async def change_patient(
-    session: AsyncSession, actor: Actor, patient_id: UUID, changes: PatientChanges, now: datetime
+    session: AsyncSession,
+    actor: Actor,
+    patient_id: UUID,
+    changes: PatientChanges,
+    now: datetime,
+    *,
+    horizon: timedelta = HORIZON,
 ) -> PatientView:
-    """Change the record. A new zone moves the doses of every schedule that follows the patient (R8)."""
+    """Change the record. A new zone, or new times of the routine, move the doses that follow them (R8)."""
     membership = await require(session, actor, patient_id, Action.MANAGE)
     if "zone" in changes:
         zone_named(changes["zone"])
     patient = await locked_patient(session, patient_id)
     if patient is None:
         raise NotFound
-    before = {"display_name": patient.display_name, "zone": patient.zone}
-    for field, value in changes.items():
-        setattr(patient, field, value)
+    before = _state(patient)
+    _apply(patient, changes)
     await session.flush()
-    if patient.zone != before["zone"]:
-        await patient_zone_changed(session, patient, now)
+    after = _state(patient)
+    if after["zone"] != before["zone"]:
+        await patient_zone_changed(session, patient, now, horizon=horizon)
+    if after["routine"] != before["routine"]:
+        await patient_routine_changed(session, patient, now, horizon=horizon)
     add_entry(
         session,
         "patient.changed",
         patient.id,
         actor_id=actor.account_id,
         patient_id=patient.id,
-        details=difference(before, {"display_name": patient.display_name, "zone": patient.zone}),
+        details=difference(before, after),
     )
     return PatientView(patient, membership)
+
+
+def _apply(patient: Patient, changes: PatientChanges) -> None:
+    patient.display_name = changes.get("display_name", patient.display_name)
+    patient.zone = changes.get("zone", patient.zone)
+    if "routine" in changes:
+        patient.routine = changes["routine"].to_json()
+
+
+def _state(patient: Patient) -> dict[str, Any]:
+    return {
+        "display_name": patient.display_name,
+        "zone": patient.zone,
+        "routine": Routine.from_json(patient.routine).to_json(),
+    }

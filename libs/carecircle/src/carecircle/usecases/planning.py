@@ -11,23 +11,36 @@ import structlog
 from carecircle.db.audit import add_entry
 from carecircle.db.deliveries import cancel_open_deliveries
 from carecircle.db.occurrences import (
+    OccurrenceRow,
     carry_open_over,
     close_open,
     insert_planned,
     last_dose_at,
+    last_taken_at,
     reopen_after_pause,
 )
 from carecircle.db.schedules import (
     ScheduleRow,
     circumstances,
+    follows_routine,
     hold_circumstances,
     lock_lagging_schedules,
     lock_schedules,
 )
 from carecircle.domain.errors import Invalid
+from carecircle.domain.interval_rule import IntervalRule
 from carecircle.domain.medication import MedicationStatus
 from carecircle.domain.occurrence import SUPERSEDED, OccurrenceState, SkipReason
-from carecircle.domain.schedule import PlannedDose, ZonePolicy, occurrences, replanned_in_zone
+from carecircle.domain.schedule import (
+    Background,
+    PlannedDose,
+    SchedulePlan,
+    ZonePolicy,
+    occurrences,
+    raised_from,
+    replanned_in_zone,
+)
+from carecircle.domain.zones import zone_named
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -65,12 +78,15 @@ async def plan_ahead(session: AsyncSession, horizon: timedelta, now: datetime, l
     moved = 0
     for schedule in await lock_lagging_schedules(session, now + horizon * 3 / 4, limit):
         around = await hold_circumstances(session, schedule.medication_id, skip_locked=True)
-        if around is not None and await _planned(session, schedule, around, now + horizon, now):
+        if around is not None and _readable(schedule, around):
+            await _plan(session, schedule, around, now + horizon, now)
             moved += 1
     return moved
 
 
-async def medication_status_changed(session: AsyncSession, medication: Medication, now: datetime) -> None:
+async def medication_status_changed(
+    session: AsyncSession, medication: Medication, now: datetime, *, horizon: timedelta = HORIZON
+) -> None:
     """Make the planned doses agree with a medication whose status changed, or which was deleted.
 
     The caller holds the medication's row, changed.
@@ -82,14 +98,17 @@ async def medication_status_changed(session: AsyncSession, medication: Medicatio
         return
     if around.active:
         for schedule in schedules:
-            await _resume(session, schedule, around, now)
+            if _readable(schedule, around):
+                await _resume(session, schedule, around, now, horizon)
         return
     state, reason = _closed_as(medication)
     closed = await close_open(session, [schedule.id for schedule in schedules], state, reason=reason, now=now)
     await cancel_open_deliveries(session, closed, SkipReason.INACTIVE)
 
 
-async def patient_zone_changed(session: AsyncSession, patient: Patient, now: datetime) -> None:
+async def patient_zone_changed(
+    session: AsyncSession, patient: Patient, now: datetime, *, horizon: timedelta = HORIZON
+) -> None:
     """Move the schedules that follow the patient into the new zone (R8).
 
     The caller holds the patient's row, changed.
@@ -103,16 +122,62 @@ async def patient_zone_changed(session: AsyncSession, patient: Patient, now: dat
     )
     for schedule in following:
         around = await circumstances(session, schedule.medication_id)
-        if around is not None:
-            await _move(session, schedule, around, now)
+        if around is not None and _readable(schedule, around) and not schedule.plan().keeps_its_instants:
+            await _move(session, schedule, around, now, horizon)
 
 
-async def _planned(
-    session: AsyncSession, schedule: ScheduleRow, around: Circumstances, until: datetime, now: datetime
-) -> bool:
-    """Whether it went well. A schedule that cannot be read must not stop those behind it."""
+async def patient_routine_changed(
+    session: AsyncSession, patient: Patient, now: datetime, *, horizon: timedelta = HORIZON
+) -> None:
+    """Move the schedules that hang on the patient's routine to its new times, as a change of zone would.
+
+    The caller holds the patient's row, changed.
+    """
+    await session.flush()
+    for schedule in await lock_schedules(session, ScheduleRow.patient_id == patient.id, follows_routine()):
+        around = await circumstances(session, schedule.medication_id)
+        if around is not None and _readable(schedule, around):
+            await _move(session, schedule, around, now, horizon)
+
+
+async def count_from_answer(
+    session: AsyncSession,
+    schedule: ScheduleRow,
+    around: Circumstances,
+    answered: OccurrenceRow,
+    now: datetime,
+    horizon: timedelta = HORIZON,
+) -> None:
+    """Plan a series that follows its answers anew, after `answered` was taken or its answer was undone.
+
+    The caller holds the schedule's row. What comes after that dose is replaced; what was open before it stays open.
+    """
+    plan = schedule.plan()
+    schedule.revision += 1
+    if answered.revision == schedule.revision - 1:
+        answered.revision = schedule.revision
+    await session.flush()
+    replaced = await close_open(
+        session, [schedule.id], OccurrenceState.CANCELLED, reason=SUPERSEDED, due_after=answered.due_at, now=now
+    )
+    await cancel_open_deliveries(session, replaced, SkipReason.SUPERSEDED)
+    await carry_open_over(session, schedule, now, due_until=answered.due_at)
+    background, valid_from = await _given(session, schedule, plan, around)
+    if answered.state != OccurrenceState.TAKEN:
+        valid_from = max(valid_from, answered.due_at)
+    until = now + horizon
+    doses = raised_from(
+        plan, zone=around.zone, valid_from=valid_from, changed_at=now, until=until, background=background
+    )
+    await _insert(session, schedule, doses, now)
+    schedule.planned_until = until
+    await session.flush()
+
+
+def _readable(schedule: ScheduleRow, around: Circumstances) -> bool:
+    """A schedule that cannot be read must not stop those behind it: what is wrong with it is said in the log."""
     try:
-        await _plan(session, schedule, around, until, now)
+        zone_named(schedule.plan().zone or around.zone)
     except Invalid as refused:  # a zone that the database of zones no longer has, or a rule of a later version
         log.error("planner.schedule_unreadable", schedule_id=str(schedule.id), field=refused.field)  # noqa: TRY400
         return False
@@ -124,17 +189,35 @@ async def _plan(
 ) -> int:
     if not around.active or schedule.deleted_at is not None or until <= schedule.planned_until:
         return 0
+    plan = schedule.plan()
+    background, valid_from = await _given(session, schedule, plan, around)
     doses = occurrences(
-        schedule.plan(),
+        plan,
         zone=around.zone,
-        valid_from=schedule.valid_from,
+        valid_from=valid_from,
         since=schedule.planned_until,
         until=until,
+        background=background,
     )
     stored = await _insert(session, schedule, doses, now)
     schedule.planned_until = until
     await session.flush()
     return stored
+
+
+async def _given(
+    session: AsyncSession, schedule: ScheduleRow, plan: SchedulePlan, around: Circumstances
+) -> tuple[Background, datetime]:
+    """What the plan depends on beside itself, and the instant after which its doses count."""
+    taken: tuple[datetime, ...] = ()
+    valid_from = schedule.valid_from
+    if isinstance(plan.rule, IntervalRule) and plan.rule.follows_answers:
+        last = await last_taken_at(session, schedule.id)
+        if last is not None:  # what was before it is rows already, and took its course
+            taken = (last,)
+            resumes_at = plan.rule.resumes_at(last, zone_named(plan.zone or around.zone))
+            valid_from = max(valid_from, resumes_at - timedelta.resolution)
+    return Background(around.routine, taken, schedule.created_at), valid_from
 
 
 async def _insert(session: AsyncSession, schedule: ScheduleRow, doses: Iterable[PlannedDose], now: datetime) -> int:
@@ -146,14 +229,19 @@ def _chunks(doses: Iterator[PlannedDose]) -> Iterator[list[PlannedDose]]:
         yield chunk
 
 
-async def _resume(session: AsyncSession, schedule: ScheduleRow, around: Circumstances, now: datetime) -> None:
+async def _resume(
+    session: AsyncSession, schedule: ScheduleRow, around: Circumstances, now: datetime, horizon: timedelta
+) -> None:
     """First slot strictly after `now` (R16); what the pause itself would have asked for stays on hold."""
     await reopen_after_pause(session, schedule, now)
     schedule.valid_from = schedule.planned_until = now
-    await _plan(session, schedule, around, now + HORIZON, now)
+    await _plan(session, schedule, around, now + horizon, now)
 
 
-async def _move(session: AsyncSession, schedule: ScheduleRow, around: Circumstances, now: datetime) -> None:
+async def _move(
+    session: AsyncSession, schedule: ScheduleRow, around: Circumstances, now: datetime, horizon: timedelta
+) -> None:
+    """Replace what is due after `now` by what the patient's present zone and routine make of it."""
     last = await last_dose_at(session, schedule.id, now)
     schedule.revision += 1
     replaced = await close_open(
@@ -172,16 +260,19 @@ async def _move(session: AsyncSession, schedule: ScheduleRow, around: Circumstan
     )
     if not around.active:
         return
+    plan = schedule.plan()
+    background, valid_from = await _given(session, schedule, plan, around)
     doses = replanned_in_zone(
-        schedule.plan(),
+        plan,
         zone=around.zone,
-        valid_from=schedule.valid_from,
+        valid_from=valid_from,
         changed_at=now,
         last_dose_at=last,
-        until=now + HORIZON,
+        until=now + horizon,
+        background=background,
     )
     await _insert(session, schedule, doses, now)
-    schedule.planned_until = now + HORIZON
+    schedule.planned_until = now + horizon
     await session.flush()
 
 

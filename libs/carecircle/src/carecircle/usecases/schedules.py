@@ -18,14 +18,16 @@ from carecircle.db.schedules import (
     schedules_of,
 )
 from carecircle.domain.errors import LimitReached, NotFound, RevisionMismatch
+from carecircle.domain.interval_rule import IntervalRule
 from carecircle.domain.occurrence import SUPERSEDED, OccurrenceState, SkipReason
 from carecircle.domain.people import Action
-from carecircle.domain.schedule import SchedulePlan, ZonePolicy, past_slots_of_today, rule_to_json
+from carecircle.domain.schedule import Background, SchedulePlan, ZonePolicy, past_slots_of_today, rule_to_json
+from carecircle.domain.times import duration_text
 from carecircle.usecases.access import Actor, require
 from carecircle.usecases.planning import HORIZON, plan_schedule
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from datetime import datetime, timedelta
     from uuid import UUID
 
     from sqlalchemy.ext.asyncio import AsyncSession
@@ -47,7 +49,13 @@ class Revision:
 
 
 async def create_schedule(
-    session: AsyncSession, actor: Actor, medication_id: UUID, plan: SchedulePlan, now: datetime
+    session: AsyncSession,
+    actor: Actor,
+    medication_id: UUID,
+    plan: SchedulePlan,
+    now: datetime,
+    *,
+    horizon: timedelta = HORIZON,
 ) -> ScheduleRow:
     """A new schedule with its first doses planned, none of them at or before `now`."""
     medication = await _medication(session, actor, medication_id)
@@ -66,7 +74,7 @@ async def create_schedule(
     schedule.adopt(_pinned(plan, around))
     session.add(schedule)
     await session.flush()
-    await plan_schedule(session, schedule, now + HORIZON, now)
+    await plan_schedule(session, schedule, now + horizon, now)
     _note(session, actor, "schedule.created", schedule, {"after": plan_to_json(schedule.plan())})
     return schedule
 
@@ -79,6 +87,7 @@ async def revise_schedule(
     now: datetime,
     *,
     expected_revision: int | None = None,
+    horizon: timedelta = HORIZON,
 ) -> Revision:
     """The schedule with another plan. New times make a new revision, a new dose text does not (R9).
 
@@ -88,7 +97,8 @@ async def revise_schedule(
     schedule, around = await _for_change(session, actor, schedule_id)
     if expected_revision not in {None, schedule.revision}:
         raise RevisionMismatch
-    before, after = schedule.plan(), _pinned(plan, around)
+    before = schedule.plan()
+    after = _as_before(_pinned(plan, around), before)
     if after == before:
         return Revision(schedule, [])
     schedule.adopt(after)
@@ -97,7 +107,7 @@ async def revise_schedule(
         await session.flush()
         await change_dose_text(session, schedule, now)
     else:
-        past = await _replace_slots(session, schedule, after, around, now)
+        past = await _replace_slots(session, schedule, after, around, now, horizon)
     _note(session, actor, "schedule.revised", schedule, difference(plan_to_json(before), plan_to_json(after)))
     return Revision(schedule, past)
 
@@ -130,28 +140,54 @@ def plan_to_json(plan: SchedulePlan) -> dict[str, Any]:
         "end_date": None if plan.end_date is None else plan.end_date.isoformat(),
         "zone": plan.zone,
         "zone_policy": plan.zone_policy,
-        "dose": {"quantity": str(plan.dose.quantity), "unit": plan.dose.unit},
+        "dose": plan.dose.to_json(),
+        **_wishes(plan),
     }
 
 
+def _wishes(plan: SchedulePlan) -> dict[str, Any]:
+    """What is not as usual."""
+    wishes: dict[str, Any] = {"count": plan.count, "severity": plan.severity}
+    for name in ("min_gap", "on_time", "missed_after"):
+        length: timedelta | None = getattr(plan, name)
+        wishes[name] = None if length is None else duration_text(length)
+    return {name: value for name, value in wishes.items() if value is not None}
+
+
 async def _replace_slots(
-    session: AsyncSession, schedule: ScheduleRow, plan: SchedulePlan, around: Circumstances, now: datetime
+    session: AsyncSession,
+    schedule: ScheduleRow,
+    plan: SchedulePlan,
+    around: Circumstances,
+    now: datetime,
+    horizon: timedelta,
 ) -> list[datetime]:
     schedule.revision += 1
     schedule.valid_from = schedule.planned_until = now
     replaced = await close_open(session, [schedule.id], OccurrenceState.CANCELLED, reason=SUPERSEDED, now=now)
     await cancel_open_deliveries(session, replaced, SkipReason.SUPERSEDED)
-    await plan_schedule(session, schedule, now + HORIZON, now)
-    past = past_slots_of_today(plan, zone=around.zone, now=now)
+    await plan_schedule(session, schedule, now + horizon, now)
+    background = Background(around.routine, counted_from=schedule.created_at)
+    past = past_slots_of_today(plan, zone=around.zone, now=now, background=background)
     handled = await handled_wall_times(session, schedule.id, past)
     return [wall_time for wall_time in past if wall_time not in handled]
 
 
 def _pinned(plan: SchedulePlan, around: Circumstances) -> SchedulePlan:
-    """A plan that stays at home keeps the zone that is home now: the patient's may change."""
+    """What must not move with the patient keeps the zone that is home now: the plan, or the start of an interval."""
     if plan.zone is None and plan.zone_policy is ZonePolicy.HOME:
         return replace(plan, zone=around.zone)
+    if plan.zone is None and isinstance(plan.rule, IntervalRule) and plan.rule.keeps_its_instants:
+        return replace(plan, rule=replace(plan.rule, start_zone=around.zone))
     return plan
+
+
+def _as_before(plan: SchedulePlan, before: SchedulePlan) -> SchedulePlan:
+    """An interval that is sent back as it was still starts where it was: at that time in that zone."""
+    if not isinstance(plan.rule, IntervalRule) or not isinstance(before.rule, IntervalRule):
+        return plan
+    same = replace(plan.rule, start_zone=before.rule.start_zone)
+    return replace(plan, rule=same) if same == before.rule and plan.zone == before.zone else plan
 
 
 async def _for_change(session: AsyncSession, actor: Actor, schedule_id: UUID) -> tuple[ScheduleRow, Circumstances]:
