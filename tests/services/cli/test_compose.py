@@ -186,6 +186,13 @@ def test_alerts_and_dashboards_ask_for_numbers_that_there_are() -> None:
     assert all({"summary", "action"} <= rule["annotations"].keys() for rule in alerts)
 
 
+def test_alerts_fire_when_they_should() -> None:
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("no promtool on this machine")
+    subprocess.run([promtool, "test", "rules", str(ROOT / "infra/alerts/tests/reminders.yml")], check=True)
+
+
 def test_prometheus_looks_at_every_service() -> None:
     config = yaml.safe_load((ROOT / "infra" / "prometheus" / "prometheus.yml").read_text())
     assert {job["job_name"] for job in config["scrape_configs"]} == set(OURS) - {"mail_sink"} - ONE_SHOT
