@@ -61,15 +61,20 @@ class Process:
         assert self._process is not None
         if self._process.returncode is None:
             self._process.send_signal(signal.SIGTERM)
-        said, _ = await asyncio.wait_for(self._process.communicate(), 30)
+        try:
+            said, _ = await asyncio.wait_for(self._process.communicate(), 30)
+        except TimeoutError:
+            self._process.kill()
+            await self._process.wait()
+            raise
         return self._process.returncode or 0, said.decode()
 
 
 @asynccontextmanager
 async def running(module: str, environment: dict[str, str]) -> AsyncIterator[Process]:
     process = Process(module, environment)
-    await process.start()
     try:
+        await process.start()
         yield process
     finally:
         _, said = await process.stop()
