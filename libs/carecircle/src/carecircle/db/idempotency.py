@@ -5,13 +5,14 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, LargeBinary, String, delete, func, select
+from sqlalchemy import ForeignKey, Index, LargeBinary, String, delete, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from carecircle.db.base import Row
 
 KEPT_FOR = timedelta(hours=24)
+DELETED_AT_ONCE = 100
 
 
 class IdempotencyKey(Row):
@@ -38,10 +39,18 @@ async def hold_key(session: AsyncSession, account_id: UUID, key: str) -> bool:
 
 
 async def answer_of(session: AsyncSession, account_id: UUID, key: str, now: datetime) -> IdempotencyKey | None:
-    """The kept answer. Those of the account that are too old are deleted on the way."""
-    await session.execute(
-        delete(IdempotencyKey).where(
-            IdempotencyKey.account_id == account_id, IdempotencyKey.created_at <= now - KEPT_FOR
-        )
+    """The kept answer, if it is not too old. Old ones, of whomever, are deleted on the way."""
+    old = (
+        select(IdempotencyKey.account_id, IdempotencyKey.key)
+        .where(IdempotencyKey.created_at <= now - KEPT_FOR)
+        .limit(DELETED_AT_ONCE)
+        .with_for_update(skip_locked=True)
     )
-    return await session.get(IdempotencyKey, (account_id, key))
+    place = tuple_(IdempotencyKey.account_id, IdempotencyKey.key)
+    await session.execute(delete(IdempotencyKey).where(place.in_(old)))
+    kept = await session.get(IdempotencyKey, (account_id, key), populate_existing=True)
+    if kept is not None and kept.created_at <= now - KEPT_FOR:  # the limit left it behind
+        await session.delete(kept)
+        await session.flush()
+        return None
+    return kept
