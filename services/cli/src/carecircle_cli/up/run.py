@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from rich.markup import escape
 
-from carecircle_cli.engines import EmbeddedPostgres, EmbeddedValkey, is_free
+from carecircle_cli.engines import EmbeddedPostgres, EmbeddedValkey, EngineError, is_free
 from carecircle_cli.errors import CommandFailed
 from carecircle_cli.up import demo, given, plan
 from carecircle_cli.up.data_dir import DataDir, Running
@@ -58,7 +58,7 @@ async def _bring_up(options: UpOptions, data: DataDir, supervisor: Supervisor, r
     with report.step("starting PostgreSQL and Redis"):
         site = await _start_engines(options, data, ports, supervisor)
     with report.step("bringing the tables up to date"):
-        await asyncio.gather(supervisor.run(plan.migration(site)), supervisor.start(plan.sinks(site)))
+        await _migrate_beside_sinks(site, supervisor)
     with report.step("starting the services"):
         await supervisor.start(*plan.services(site))
     data.announce(Running(os.getpid(), site.api_url, site.environment()))
@@ -69,6 +69,15 @@ async def _bring_up(options: UpOptions, data: DataDir, supervisor: Supervisor, r
         group.create_task(supervisor.watch())
         if circle is not None:
             group.create_task(demo.tell_arrivals(site, circle, report))
+
+
+async def _migrate_beside_sinks(site: plan.Site, supervisor: Supervisor) -> None:
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(supervisor.run(plan.migration(site)))
+            group.create_task(supervisor.start(plan.sinks(site)))
+    except* EngineError as errors:
+        raise errors.exceptions[0] from None
 
 
 async def _demo_circle(options: UpOptions, site: plan.Site, report: TerminalReport) -> Circle | None:
