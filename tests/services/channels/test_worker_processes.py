@@ -86,7 +86,7 @@ def surroundings(database_url: str, redis_url: str, **more: str) -> dict[str, st
         "DATABASE_URL": database_url,
         "REDIS_URL": redis_url,
         "CARECIRCLE_QUEUE_PREFIX": f"t-{secrets.token_hex(6)}",
-        "CARECIRCLE_PUBLIC_URL": "https://care.example",
+        "CARECIRCLE_APP_URL": "https://care.example",
         **{f"CARECIRCLE_{name}": value for name, value in more.items()},
     }
 

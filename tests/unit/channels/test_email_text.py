@@ -50,6 +50,13 @@ def test_the_dose_is_named_by_patient_day_and_time_in_both_parts(facts: Facts) -
         assert "late" not in text
 
 
+def test_without_an_app_it_carries_no_link(facts: Facts) -> None:
+    for text in parts(written(facts(), Sender(SENDER.name, SENDER.address))):
+        assert "http" not in text
+        assert "None" not in text
+        assert "This page shows" not in text
+
+
 def test_nothing_in_it_depends_on_when_it_is_read(facts: Facts) -> None:
     for text in parts(written(facts(late=True, **DETAILS))):
         words = text.lower().replace(">", " ").replace("<", " ").split()
@@ -101,7 +108,7 @@ def test_another_delivery_is_another_mail(facts: Facts) -> None:
 
 def test_an_unsubscribe_link_is_in_header_and_text_when_there_is_one(facts: Facts) -> None:
     link = "https://care.example/mail/off"
-    mail = written(facts(), Sender(SENDER.name, SENDER.address, SENDER.public_url, link))
+    mail = written(facts(), Sender(SENDER.name, SENDER.address, SENDER.app_url, link))
 
     assert mail["List-Unsubscribe"] == f"<{link}>"
     for text in parts(mail):

@@ -88,8 +88,12 @@ def test_it_fits_every_push_service_whatever_people_typed(facts: Facts, name: st
     assert "\u202e" not in made.decode()
 
 
-def test_a_public_url_that_fits_no_message_is_an_error(facts: Facts) -> None:
-    with pytest.raises(ValueError, match="public URL"):
+def test_without_an_app_it_opens_no_page(facts: Facts) -> None:
+    assert json.loads(payload(facts(), None))["url"] is None
+
+
+def test_an_app_url_that_fits_no_message_is_an_error(facts: Facts) -> None:
+    with pytest.raises(ValueError, match="app's URL"):
         payload(facts(), "https://care.example/" + "u" * 2700)
 
 

@@ -51,3 +51,4 @@ def test_the_link_leads_to_the_dose() -> None:
     dose = UUID(int=7)
 
     assert occurrence_url("https://care.example/", dose) == f"https://care.example/occurrences/{dose}"
+    assert occurrence_url(None, dose) is None

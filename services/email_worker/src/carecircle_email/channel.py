@@ -56,7 +56,7 @@ class Sender:
 
     name: str
     address: str
-    public_url: str
+    app_url: str | None = None
     unsubscribe_url: str | None = None
 
     @property
@@ -143,7 +143,7 @@ class EmailChannel:
             "late": facts.late,
             "medication": plain(facts.medication_name) if facts.medication_name else None,
             "dose": plain(facts.dose) if facts.dose else None,
-            "url": occurrence_url(self._sender.public_url, facts.occurrence_id),
+            "url": occurrence_url(self._sender.app_url, facts.occurrence_id),
             "settings_url": self._sender.unsubscribe_url,
         }
 

@@ -85,4 +85,4 @@ class EmailSettings(Settings):
 
     def sender(self) -> Sender:
         name, _, address = self.smtp_sender.rpartition("<")
-        return Sender(name.strip(), address.rstrip(">"), self.public_url, self.unsubscribe_url)
+        return Sender(name.strip(), address.rstrip(">"), self.app_url, self.unsubscribe_url)

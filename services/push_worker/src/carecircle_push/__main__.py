@@ -22,7 +22,7 @@ async def serve(settings: PushSettings, stop: asyncio.Event) -> None:
     signer = VapidSigner(vapid.load(settings.vapid_private_key_file), settings.vapid_subject)
     limit = Budgets(lease=settings.lease).push_total.total_seconds()
     async with PushProvider(signer, allowed_origins=settings.push_allowed_origins, total_seconds=limit) as provider:
-        await run_channel(PushChannel(provider, settings.public_url), settings, stop)
+        await run_channel(PushChannel(provider, settings.app_url), settings, stop)
 
 
 if __name__ == "__main__":

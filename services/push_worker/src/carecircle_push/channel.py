@@ -46,9 +46,9 @@ CHANNEL = ChannelSpec(name="push", targets=targets, replaces=True)
 class PushChannel:
     """The sending side, one a worker process."""
 
-    def __init__(self, provider: PushProvider, public_url: str) -> None:
+    def __init__(self, provider: PushProvider, app_url: str | None) -> None:
         self._provider = provider
-        self._public_url = public_url
+        self._app_url = app_url
 
     @property
     def spec(self) -> ChannelSpec:
@@ -66,7 +66,7 @@ class PushChannel:
             endpoint=subscription.endpoint,
             p256dh=subscription.p256dh,
             auth=subscription.auth,
-            payload=payload(facts, occurrence_url(self._public_url, facts.occurrence_id)),
+            payload=payload(facts, occurrence_url(self._app_url, facts.occurrence_id)),
             topic=topic(facts.occurrence_id),
             urgency="high" if facts.kind == Kind.DUE else "normal",
             window_end=facts.missed_at,
@@ -82,7 +82,7 @@ class PushChannel:
             subscription.gone_at = now
 
 
-def payload(facts: MessageFacts, url: str) -> bytes:
+def payload(facts: MessageFacts, url: str | None) -> bytes:
     """The plaintext that the service worker of the page gets. One notification a dose: `tag` is the dose."""
     for length in BODY_LENGTHS:
         made = json.dumps(
@@ -100,7 +100,7 @@ def payload(facts: MessageFacts, url: str) -> bytes:
         ).encode("utf-8")
         if len(made) <= MAX_PAYLOAD:
             return made
-    raise ValueError(f"the public URL is too long for a push message of {MAX_PAYLOAD} bytes")
+    raise ValueError(f"the app's URL is too long for a push message of {MAX_PAYLOAD} bytes")
 
 
 def alerts_again(facts: MessageFacts) -> bool:

@@ -31,9 +31,9 @@ def plain(text: str, limit: int = 80) -> str:
     return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
 
 
-def occurrence_url(public_url: str, occurrence_id: UUID) -> str:
-    """Where the live state of a dose is: a link in a message never changes anything by itself."""
-    return f"{public_url.rstrip('/')}/occurrences/{occurrence_id}"
+def occurrence_url(app_url: str | None, occurrence_id: UUID) -> str | None:
+    """Where the app shows a dose as it is now; None without an app. Opening it never changes anything by itself."""
+    return f"{app_url.rstrip('/')}/occurrences/{occurrence_id}" if app_url else None
 
 
 def is_web_url(url: str) -> bool:

@@ -37,7 +37,9 @@ class Settings(BaseSettings):
     redis_url: SecretStr = Field(default=SecretStr("redis://localhost:6379/0"), validation_alias="REDIS_URL")
     queue_prefix: str = Field(default="bull", pattern=r"^[^:{}\s]+$")
     public_url: str = "http://localhost:8000"
-    """Where people reach the API and the pages: the address inside messages."""
+    """Where people reach the API."""
+    app_url: str | None = Field(default=None, pattern=r"^(https?://\S+)?$")
+    """Where the circle's app opens: messages link to `<app_url>/occurrences/<id>`. None: they carry no link."""
 
     retry_base: float = Field(default=60, gt=0, le=3600)
     """Seconds before the first retry of a send; doubles each time."""
