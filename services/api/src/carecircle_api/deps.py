@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated
 from uuid import UUID
 
@@ -39,6 +39,7 @@ class Work:
     session: AsyncSession
     actor: Actor
     now: datetime
+    plan_horizon: timedelta
     planned_for: set[UUID] = field(default_factory=set[UUID])
 
     def due_soon(self, patient_id: UUID) -> None:
@@ -56,7 +57,7 @@ async def work(services: ServicesDep, token: Annotated[str | None, Depends(beare
         # The version is read each time, so that a changed password or a stolen token ends sessions at once.
         if found is None or found[0].token_version != bearer.version:
             raise Unauthenticated
-        asked = Work(session, Actor(bearer.account_id), found[1])
+        asked = Work(session, Actor(bearer.account_id), found[1], services.settings.plan_horizon)
         yield asked
     for patient_id in asked.planned_for:
         services.hints.due_soon(patient_id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -104,6 +104,8 @@ def _parameter(described: dict[str, Any]) -> Field:
 
 def _members(document: dict[str, Any], schema: dict[str, Any], prefix: str = "") -> list[Field]:
     """The members of an object and of the objects in it, dotted."""
+    if "oneOf" in schema:
+        return _members_of_any(document, schema["oneOf"], prefix)
     required = schema.get("required", [])
     fields: list[Field] = []
     for name, member in schema.get("properties", {}).items():
@@ -115,6 +117,18 @@ def _members(document: dict[str, Any], schema: dict[str, Any], prefix: str = "")
     return fields
 
 
+def _members_of_any(document: dict[str, Any], choices: list[dict[str, Any]], prefix: str) -> list[Field]:
+    """The members of all choices; needed is what each of them needs."""
+    lists = [_members(document, _resolved(document, choice), prefix) for choice in choices]
+    needed = set[str].intersection(*({field.name for field in members if field.required} for members in lists))
+    found: dict[str, Field] = {}
+    for field in (field for members in lists for field in members):
+        other = found.setdefault(field.name, replace(field, required=field.name in needed))
+        if field.type not in other.type:  # `kind`, and what two kinds mean differently
+            found[field.name] = replace(other, type=f"{other.type} | {field.type}")
+    return list(found.values())
+
+
 def _resolved(document: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
     reference = schema.get("$ref")
     return document["components"]["schemas"][reference.rsplit("/", 1)[-1]] if reference else schema
@@ -122,8 +136,8 @@ def _resolved(document: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any
 
 def _type(schema: dict[str, Any]) -> str:
     """In words: `string (date-time) or null`, `array of mon | tue`."""
-    if "anyOf" in schema:
-        return " or ".join(_type(choice) for choice in schema["anyOf"])
+    if choices := schema.get("anyOf") or schema.get("oneOf"):
+        return " or ".join(_type(choice) for choice in choices)
     if "$ref" in schema:
         return schema["$ref"].rsplit("/", 1)[-1]
     if "enum" in schema:

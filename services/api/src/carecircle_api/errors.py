@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from fastapi.exceptions import RequestValidationError
@@ -9,8 +10,10 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
+from carecircle.domain.as_needed import TooEarly
 from carecircle.domain.errors import Conflict, DomainError, Invalid, NotAllowed, NotFound, RevisionMismatch
 from carecircle.domain.occurrence import AlreadyRecorded
+from carecircle.domain.rules import RULES
 from carecircle_api.observe import trace_id_of
 from carecircle_api.problems import FieldError, Problem
 
@@ -39,6 +42,9 @@ CODES: dict[int, tuple[str, str]] = {
     415: ("unsupported_media_type", "Send JSON with Content-Type: application/json."),
 }
 MISSING_JSON = {"model_attributes_type", "dict_type", "typed_dict_type"}
+UNKNOWN_KIND = {"union_tag_invalid", "union_tag_not_found"}
+KINDS = {*RULES, "taper"}
+BEFORE_A_KIND = {"body", "schedule"}
 RETRY_SOON = "2"
 # PostgreSQL was asked too much at this moment: lock or statement timeout, deadlock, lost connection, shutting down.
 BUSY_SQLSTATES = ("55P03", "57014", "40001", "40P01", "57P01", "57P02", "57P03", "53300")
@@ -117,22 +123,34 @@ def _refusal(error: DomainError) -> Problem:
     if isinstance(error, AlreadyRecorded):
         at = error.at.isoformat().replace("+00:00", "Z")
         extra = {"administration": {"status": error.status, "at": at, "recorded_by": error.by}}
+    if isinstance(error, TooEarly) and error.allowance.next_allowed_at is not None:
+        extra = {"next_allowed_at": error.allowance.next_allowed_at.isoformat().replace("+00:00", "Z")}
     return Problem(status, error.code, error.message, errors, extra=extra)
 
 
 def _invalid(found: Sequence[Any]) -> Problem:
     if any(item["type"] == "json_invalid" for item in found):
         return Problem(400, *CODES[400], [FieldError("body", "This is not JSON.")])
-    errors = [FieldError(_field(item["loc"]), _message(item)) for item in found]
+    errors = [FieldError(_field(item), _message(item)) for item in found]
     return Problem(422, "invalid", "The input does not make sense; `errors` says where.", errors)
 
 
-def _field(location: Sequence[str | int]) -> str:
-    inner = [str(part) for part in location[1:] if part != "[key]"]
+def _field(item: dict[str, Any]) -> str:
+    location: Sequence[str | int] = item["loc"]
+    inner = [
+        str(part)
+        for before, part in pairwise(location)
+        # Which kind of schedule was meant is no part of the input's path.
+        if part != "[key]" and not (before in BEFORE_A_KIND and part in KINDS)
+    ]
+    if item["type"] in UNKNOWN_KIND:
+        inner.append("kind")
     return ".".join(inner) or str(location[0])
 
 
 def _message(item: dict[str, Any]) -> str:
+    if item["type"] in MISSING_JSON and len(item["loc"]) > 1:
+        return "Give an object."
     if item["type"] in MISSING_JSON:
         return "Send a JSON object with Content-Type: application/json."
     if item["type"] == "extra_forbidden":

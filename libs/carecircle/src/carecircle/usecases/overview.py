@@ -7,16 +7,14 @@ from datetime import timedelta
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from carecircle.db.medications import Medication
 from carecircle.db.overview import delivery_log
 from carecircle.db.pages import Page
-from carecircle.db.patients import Patient
-from carecircle.db.schedules import ScheduleRow, hold_circumstances, lock_schedules
+from carecircle.db.schedules import ScheduleRow, circumstances, hold_circumstances, lock_schedules
 from carecircle.domain.errors import NotFound
-from carecircle.domain.medication import MedicationStatus
 from carecircle.domain.people import Action
 from carecircle.domain.schedule import PlannedDose, SchedulePlan, occurrences
 from carecircle.usecases.access import Actor, require
+from carecircle.usecases.planning import background_of
 from carecircle.usecases.schedules import get_schedule
 
 if TYPE_CHECKING:
@@ -75,8 +73,17 @@ async def held_schedule(session: AsyncSession, actor: Actor, schedule_id: UUID, 
 async def view_schedule(session: AsyncSession, schedule: ScheduleRow, now: datetime) -> ScheduleView:
     """The view of a schedule that the actor was allowed to see."""
     plan = schedule.plan()
-    medication = await session.get_one(Medication, schedule.medication_id)
-    zone = plan.zone or (await session.get_one(Patient, schedule.patient_id)).zone
-    doses = occurrences(plan, zone=zone, valid_from=schedule.valid_from, since=now, until=now + PREVIEW_SPAN)
-    active = medication.status == MedicationStatus.ACTIVE
-    return ScheduleView(schedule, plan, zone, list(islice(doses, PREVIEW)) if active else [])
+    around = await circumstances(session, schedule.medication_id)
+    if around is None:
+        raise NotFound
+    background, valid_from = await background_of(session, schedule, plan, around)
+    doses = occurrences(
+        plan,
+        zone=around.zone,
+        valid_from=valid_from,
+        since=now,
+        until=now + PREVIEW_SPAN,
+        background=background,
+    )
+    next_doses = list(islice(doses, PREVIEW)) if around.active else []
+    return ScheduleView(schedule, plan, plan.zone or around.zone, next_doses)

@@ -17,6 +17,7 @@ from carecircle.usecases.access import Actor, require
 from carecircle.usecases.planning import HORIZON, patient_routine_changed, patient_zone_changed
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime, timedelta
     from uuid import UUID
 
@@ -40,7 +41,8 @@ class PatientChanges(TypedDict, total=False):
 
     display_name: str
     zone: str
-    routine: Routine
+    routine: Mapping[str, str]
+    """Times as `HH:MM` by their name; the others stay."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +119,8 @@ def _apply(patient: Patient, changes: PatientChanges) -> None:
     patient.display_name = changes.get("display_name", patient.display_name)
     patient.zone = changes.get("zone", patient.zone)
     if "routine" in changes:
-        patient.routine = changes["routine"].to_json()
+        routine = Routine.from_json({**(patient.routine or {}), **changes["routine"]})
+        patient.routine = routine.to_json()
 
 
 def _state(patient: Patient) -> dict[str, Any]:

@@ -162,7 +162,7 @@ async def count_from_answer(
     )
     await cancel_open_deliveries(session, replaced, SkipReason.SUPERSEDED)
     await carry_open_over(session, schedule, now, due_until=answered.due_at)
-    background, valid_from = await _given(session, schedule, plan, around)
+    background, valid_from = await background_of(session, schedule, plan, around)
     if answered.state != OccurrenceState.TAKEN:
         valid_from = max(valid_from, answered.due_at)
     until = now + horizon
@@ -190,7 +190,7 @@ async def _plan(
     if not around.active or schedule.deleted_at is not None or until <= schedule.planned_until:
         return 0
     plan = schedule.plan()
-    background, valid_from = await _given(session, schedule, plan, around)
+    background, valid_from = await background_of(session, schedule, plan, around)
     doses = occurrences(
         plan,
         zone=around.zone,
@@ -205,7 +205,7 @@ async def _plan(
     return stored
 
 
-async def _given(
+async def background_of(
     session: AsyncSession, schedule: ScheduleRow, plan: SchedulePlan, around: Circumstances
 ) -> tuple[Background, datetime]:
     """What the plan depends on beside itself, and the instant after which its doses count."""
@@ -261,7 +261,7 @@ async def _move(
     if not around.active:
         return
     plan = schedule.plan()
-    background, valid_from = await _given(session, schedule, plan, around)
+    background, valid_from = await background_of(session, schedule, plan, around)
     doses = replanned_in_zone(
         plan,
         zone=around.zone,

@@ -54,7 +54,9 @@ async def change_one_medication(
 ) -> MedicationBody:
     """Change texts (the planned doses stay) or the status (they stop, or start again)."""
     changes = cast("MedicationChanges", body)
-    medication = await change_medication(work.session, work.actor, medication_id, changes, work.now)
+    medication = await change_medication(
+        work.session, work.actor, medication_id, changes, work.now, horizon=work.plan_horizon
+    )
     work.due_soon(medication.patient_id)
     return MedicationBody.of(medication)
 

@@ -59,6 +59,7 @@ async def answer_occurrence(
         at=body.at or work.now,
         reason=body.reason,
         now=work.now,
+        horizon=work.plan_horizon,
     )
     work.due_soon(administration.patient_id)
     response.headers["Location"] = f"/v1/occurrences/{occurrence_id}/administrations/{administration.id}"
@@ -69,7 +70,9 @@ async def answer_occurrence(
 @router.delete("/occurrences/{occurrence_id}/administrations/{administration_id}", responses=problems(*IN_A_CIRCLE))
 async def undo_answer(occurrence_id: Id, administration_id: Id, work: WorkDep) -> OccurrenceBody:
     """Take an answer back: it stays in the log as entered in error, and the dose is open again if its window lasts."""
-    view = await undo_administration(work.session, work.actor, occurrence_id, administration_id, work.now)
+    view = await undo_administration(
+        work.session, work.actor, occurrence_id, administration_id, work.now, horizon=work.plan_horizon
+    )
     work.due_soon(view.patient_id)
     return OccurrenceBody.of(view)
 

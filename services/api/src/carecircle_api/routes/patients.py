@@ -47,8 +47,8 @@ async def get_one_patient(patient_id: Id, work: WorkDep) -> PatientBody:
 
 @router.patch("/{patient_id}", responses=problems(*IN_A_CIRCLE))
 async def change_one_patient(patient_id: Id, body: Annotated[PatientChangesBody, Body()], work: WorkDep) -> PatientBody:
-    """Change name or zone (owners)."""
+    """Change name, zone or routine (owners)."""
     changes = cast("PatientChanges", body)
-    view = await change_patient(work.session, work.actor, patient_id, changes, work.now)
+    view = await change_patient(work.session, work.actor, patient_id, changes, work.now, horizon=work.plan_horizon)
     work.due_soon(patient_id)
     return PatientBody.of(view)

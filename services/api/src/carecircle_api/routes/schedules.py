@@ -20,7 +20,15 @@ from carecircle_api.deps import Work, WorkDep
 from carecircle_api.idempotency import CreatingDep, KeepingRoute
 from carecircle_api.schemas.pages import ListOf
 from carecircle_api.schemas.problem import IN_A_CIRCLE, problems
-from carecircle_api.schemas.schedules import NewScheduleBody, RevisedScheduleBody, ScheduleBody, etag, matches
+from carecircle_api.schemas.schedule_kinds import NewScheduleBody
+from carecircle_api.schemas.schedules import (
+    RevisedScheduleBody,
+    ScheduleBody,
+    etag,
+    matches,
+    revised_body,
+    schedule_body,
+)
 from carecircle_api.schemas.values import Id
 
 router = APIRouter(prefix="/v1", tags=["schedules"], route_class=KeepingRoute)
@@ -29,23 +37,24 @@ router = APIRouter(prefix="/v1", tags=["schedules"], route_class=KeepingRoute)
 @router.post("/medications/{medication_id}/schedules", status_code=201, responses=problems(*IN_A_CIRCLE, 409))
 async def add_schedule(medication_id: Id, body: NewScheduleBody, work: CreatingDep, response: Response) -> ScheduleBody:
     """Add a schedule. Doses are planned from now on; a time of today that is past is neither sent nor missed."""
-    schedule = await create_schedule(work.session, work.actor, medication_id, body.plan(), work.now)
+    plan = body.plan(work.now.date())
+    schedule = await create_schedule(work.session, work.actor, medication_id, plan, work.now, horizon=work.plan_horizon)
     work.due_soon(schedule.patient_id)
     response.headers["Location"] = f"/v1/schedules/{schedule.id}"
-    return ScheduleBody.of(await _tagged(work, schedule, response))
+    return schedule_body(await _tagged(work, schedule, response))
 
 
 @router.get("/medications/{medication_id}/schedules", responses=problems(*IN_A_CIRCLE))
 async def list_medication_schedules(medication_id: Id, work: WorkDep) -> ListOf[ScheduleBody]:
     rows = await list_schedules(work.session, work.actor, medication_id)
-    return ListOf(items=[ScheduleBody.of(await view_schedule(work.session, row, work.now)) for row in rows])
+    return ListOf(items=[schedule_body(await view_schedule(work.session, row, work.now)) for row in rows])
 
 
 @router.get("/schedules/{schedule_id}", responses=problems(*IN_A_CIRCLE))
 async def get_one_schedule(schedule_id: Id, work: WorkDep, response: Response) -> ScheduleBody:
     """The `ETag` of the answer goes into `If-Match` of a change."""
     schedule = await get_schedule(work.session, work.actor, schedule_id)
-    return ScheduleBody.of(await _tagged(work, schedule, response))
+    return schedule_body(await _tagged(work, schedule, response))
 
 
 @router.put("/schedules/{schedule_id}", responses=problems(*IN_A_CIRCLE, 412))
@@ -59,12 +68,12 @@ async def revise_one_schedule(
     ] = None,
 ) -> RevisedScheduleBody:
     """Replace the schedule. New times apply from now on and replace what was planned; a new dose text keeps it."""
-    plan = body.plan()
+    plan = body.plan(work.now.date())
     await _check_tag(work, schedule_id, if_match)
-    revision = await revise_schedule(work.session, work.actor, schedule_id, plan, work.now)
+    revision = await revise_schedule(work.session, work.actor, schedule_id, plan, work.now, horizon=work.plan_horizon)
     work.due_soon(revision.schedule.patient_id)
     view = await _tagged(work, revision.schedule, response)
-    return RevisedScheduleBody.revised(view, revision.past_slots_today)
+    return revised_body(view, revision.past_slots_today)
 
 
 @router.delete("/schedules/{schedule_id}", status_code=204, responses=problems(*IN_A_CIRCLE))

@@ -10,9 +10,10 @@ from pydantic import ConfigDict, Field, with_config
 from typing_extensions import TypedDict  # pydantic needs this one before Python 3.12
 
 from carecircle.domain.people import Role
+from carecircle.domain.routine import Routine
 from carecircle.usecases.circle import Invited, MemberView
 from carecircle.usecases.patients import PatientView
-from carecircle_api.schemas.values import Answer, Body, Email, Flag, Name, ZoneName
+from carecircle_api.schemas.values import Answer, Body, Email, Flag, Name, WallTime, ZoneName
 
 
 class NewPatientBody(Body):
@@ -25,18 +26,50 @@ class NewPatientBody(Body):
     is_self: Flag = Field(default=False, description="This account is the patient's own login.")
 
 
-@with_config(ConfigDict(extra="forbid", json_schema_extra={"examples": [{"zone": "America/New_York"}]}))
+@with_config(ConfigDict(extra="forbid"))
+class RoutineBody(TypedDict, total=False):
+    """The times that are to change; a meal's `before_…` and `after_…` are half an hour from it."""
+
+    wake_up: WallTime
+    breakfast: WallTime
+    lunch: WallTime
+    dinner: WallTime
+    bedtime: WallTime
+
+
+@with_config(
+    ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [{"zone": "America/New_York"}, {"routine": {"breakfast": "09:30", "bedtime": "23:15"}}]
+        },
+    )
+)
 class PatientChangesBody(TypedDict, total=False):
-    """What is to change. A new zone moves the doses of the schedules that follow the patient."""
+    """What is to change. A new zone moves the doses of the schedules that follow the patient, a new routine those
+    that hang on it.
+    """
 
     display_name: Name
     zone: ZoneName
+    routine: RoutineBody
+
+
+class RoutineAnswer(Answer):
+    """What a schedule's `when` means for this patient."""
+
+    wake_up: str
+    breakfast: str
+    lunch: str
+    dinner: str
+    bedtime: str
 
 
 class PatientBody(Answer):
     id: UUID
     display_name: str
     zone: str
+    routine: RoutineAnswer
     created_at: datetime
     role: Role = Field(description="Your role in this care circle.")
     is_self: bool = Field(description="You are this patient.")
@@ -48,6 +81,7 @@ class PatientBody(Answer):
             id=view.patient.id,
             display_name=view.patient.display_name,
             zone=view.patient.zone,
+            routine=RoutineAnswer.model_validate(Routine.from_json(view.patient.routine).to_json()),
             created_at=view.patient.created_at,
             role=Role(view.membership.role),
             is_self=view.membership.is_patient,

@@ -1,77 +1,25 @@
-"""Schedules. One kind so far, `calendar`; later kinds are further values of `kind`."""
+"""Schedules as they are answered: one body for each value of `kind`."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from datetime import date, datetime
-from typing import Annotated, Literal, Self
+from datetime import date, datetime, timedelta
+from typing import Annotated, Any, Literal, Self, TypeAlias
 from uuid import UUID
 
-from pydantic import ConfigDict, Field, JsonValue
+from pydantic import BaseModel, Field
 
-from carecircle.domain.errors import Invalid
-from carecircle.domain.schedule import CalendarRule, Dose, PlannedDose, SchedulePlan, Weekday, ZonePolicy
-from carecircle.domain.times import MAX_TIMES_A_DAY, wall_clock
+from carecircle.domain.calendar_rule import DateUnit, MonthEnd, Weekday
+from carecircle.domain.dose import Dose
+from carecircle.domain.interval_rule import Anchor, IntervalMode, TimeUnit
+from carecircle.domain.medication import Severity
+from carecircle.domain.routine import When
+from carecircle.domain.schedule import PlannedDose, ZonePolicy
+from carecircle.domain.times import duration_text
 from carecircle.usecases.overview import ScheduleView
 from carecircle.usecases.schedules import plan_to_json
-from carecircle_api.schemas.values import Amount, Answer, Body, Day, Unit, WallTime, ZoneName
-
-TWICE_A_DAY: JsonValue = {
-    "kind": "calendar",
-    "times": ["08:00", "20:00"],
-    "days_of_week": ["mon", "wed"],
-    "start_date": "2026-11-24",
-    "end_date": None,
-    "dose": {"quantity": 1, "unit": "tablet"},
-    "zone": None,
-    "zone_policy": "follow",
-}
-
-
-class DoseBody(Body):
-    quantity: Amount
-    unit: Unit = Field(examples=["tablet"])
-
-
-class NewScheduleBody(Body):
-    model_config = ConfigDict(json_schema_extra={"examples": [TWICE_A_DAY]})
-
-    kind: Literal["calendar"]
-    times: Annotated[list[WallTime], Field(min_length=1, max_length=MAX_TIMES_A_DAY)] = Field(
-        description='Wall-clock times, "HH:MM", each once.', json_schema_extra={"uniqueItems": True}
-    )
-    days_of_week: Annotated[list[Weekday], Field(min_length=1, max_length=7)] | None = Field(
-        default=None, description="null: every day."
-    )
-    start_date: Day
-    end_date: Day | None = Field(default=None, description="The last day, inclusive; null: until further notice.")
-    dose: DoseBody
-    zone: ZoneName | None = Field(default=None, description="null: the zone where the patient lives.")
-    zone_policy: ZonePolicy = Field(
-        default=ZonePolicy.FOLLOW,
-        description="When the patient's zone changes: `follow` goes along, `home` stays with today's zone.",
-    )
-
-    def plan(self) -> SchedulePlan:
-        """The value the domain works with; it checks what one field alone cannot tell."""
-        times = tuple(wall_clock(text, field=f"times.{number}") for number, text in enumerate(self.times))
-        return SchedulePlan(
-            rule=CalendarRule(times, self._days()),
-            start_date=self.start_date,
-            end_date=self.end_date,
-            zone=self.zone,
-            zone_policy=self.zone_policy,
-            dose=Dose(self.dose.quantity, self.dose.unit),
-        )
-
-    def _days(self) -> frozenset[Weekday] | None:
-        if self.days_of_week is None:
-            return None
-        for number, day in enumerate(self.days_of_week):
-            if day in self.days_of_week[:number]:
-                raise Invalid(f"{day} is there twice.", field=f"days_of_week.{number}")
-        return frozenset(self.days_of_week)
+from carecircle_api.schemas.values import Amount, Answer
 
 
 class NextOccurrence(Answer):
@@ -89,62 +37,196 @@ class DoseAnswer(Answer):
     quantity: Amount
     unit: str
 
+    @classmethod
+    def of(cls, dose: Dose) -> Self:
+        return cls(quantity=dose.quantity, unit=dose.unit)
 
-class ScheduleBody(Answer):
+
+class AnyScheduleBody(Answer):
+    """What every kind has."""
+
     id: UUID
     medication_id: UUID
     patient_id: UUID
     revision: int = Field(description="Rises when the times change.")
-    kind: Literal["calendar"]
-    times: list[str]
-    days_of_week: list[Weekday] | None
     start_date: date
     end_date: date | None
     dose: DoseAnswer
     zone: str | None
     zone_policy: ZonePolicy
     zone_in_force: str
+    count: int | None
+    min_gap: str | None
+    severity: Severity | None
+    on_time: str | None
+    missed_after: str | None
     created_at: datetime
     next_occurrences: list[NextOccurrence] = Field(description="The next few doses that follow from the schedule.")
 
-    @classmethod
-    def of(cls, view: ScheduleView) -> Self:
-        return cls.model_validate(_fields(view))
+
+class EveryDateAnswer(Answer):
+    n: int
+    unit: DateUnit
 
 
-class RevisedScheduleBody(ScheduleBody):
+class CycleAnswer(Answer):
+    on: int
+    off: int
+
+
+class CalendarScheduleBody(AnyScheduleBody):
+    kind: Literal["calendar"]
+    times: list[str]
+    when: list[When] = Field(default_factory=list[When])
+    days_of_week: list[Weekday] | None
+    every: EveryDateAnswer | None = None
+    days_of_month: list[int] | None = None
+    month_end: MonthEnd = MonthEnd.CLAMP
+    cycle: CycleAnswer | None = None
+
+
+class EveryTimeAnswer(Answer):
+    n: int
+    unit: TimeUnit
+
+
+class WindowAnswer(Answer):
+    opens: str = Field(alias="from")
+    closes: str = Field(alias="to")
+
+
+class IntervalScheduleBody(AnyScheduleBody):
+    kind: Literal["interval"]
+    every: EveryTimeAnswer
+    mode: IntervalMode
+    anchor: Anchor
+    start: str = Field(examples=["2026-11-24T22:00"])
+    start_zone: str | None = Field(description="Where `start` is meant, of an elapsed interval; null: `zone_in_force`.")
+    window: WindowAnswer | None
+
+
+class StepAnswer(Answer):
+    start_date: date
+    end_date: date | None
+    days_of_week: list[Weekday] | None
+    dose: DoseAnswer
+
+
+class StepsScheduleBody(AnyScheduleBody):
+    kind: Literal["steps"]
+    times: list[str]
+    when: list[When]
+    steps: list[StepAnswer]
+
+
+class MaximumAnswer(Answer):
+    count: int
+    per: str
+
+
+class AsNeededScheduleBody(AnyScheduleBody):
+    kind: Literal["as_needed"]
+    min_interval: str | None
+    max: MaximumAnswer | None
+
+
+ScheduleBody: TypeAlias = Annotated[
+    CalendarScheduleBody | IntervalScheduleBody | StepsScheduleBody | AsNeededScheduleBody,
+    Field(discriminator="kind"),
+]
+
+
+class Revised(BaseModel):
+    """What a change adds to the answer."""
+
     past_slots_today: list[str] = Field(
         description="Times of today that the change came too late for: nobody is reminded of them.",
         examples=[["2026-11-24T08:00"]],
     )
     decision_needed: bool = Field(description="Somebody has to say whether those doses were taken.")
 
-    @classmethod
-    def revised(cls, view: ScheduleView, past_slots_today: list[datetime]) -> Self:
-        slots = [wall_time(slot) for slot in past_slots_today]
-        return cls.model_validate(_fields(view) | {"past_slots_today": slots, "decision_needed": bool(slots)})
+
+class RevisedCalendarBody(CalendarScheduleBody, Revised):
+    pass
 
 
-def _fields(view: ScheduleView) -> dict[str, object]:
+class RevisedIntervalBody(IntervalScheduleBody, Revised):
+    pass
+
+
+class RevisedStepsBody(StepsScheduleBody, Revised):
+    pass
+
+
+class RevisedAsNeededBody(AsNeededScheduleBody, Revised):
+    pass
+
+
+RevisedScheduleBody: TypeAlias = Annotated[
+    RevisedCalendarBody | RevisedIntervalBody | RevisedStepsBody | RevisedAsNeededBody, Field(discriminator="kind")
+]
+
+ANSWERS: dict[str, type[AnyScheduleBody]] = {
+    "calendar": CalendarScheduleBody,
+    "interval": IntervalScheduleBody,
+    "steps": StepsScheduleBody,
+    "as_needed": AsNeededScheduleBody,
+}
+REVISED: dict[str, type[AnyScheduleBody]] = {
+    "calendar": RevisedCalendarBody,
+    "interval": RevisedIntervalBody,
+    "steps": RevisedStepsBody,
+    "as_needed": RevisedAsNeededBody,
+}
+
+
+def schedule_body(view: ScheduleView) -> Any:
+    """The `ScheduleBody` of its kind."""
+    return ANSWERS[view.plan.rule.kind].model_validate(_fields(view))
+
+
+def revised_body(view: ScheduleView, past_slots_today: list[datetime]) -> Any:
+    """The `RevisedScheduleBody` of its kind."""
+    slots = [wall_time(slot) for slot in past_slots_today]
+    more = {"past_slots_today": slots, "decision_needed": bool(slots)}
+    return REVISED[view.plan.rule.kind].model_validate(_fields(view) | more)
+
+
+def _fields(view: ScheduleView) -> dict[str, Any]:
     row, plan = view.schedule, view.plan
-    stored = plan.rule.to_json()
     return {
+        **rule_fields(plan.rule.to_json()),
+        "kind": plan.rule.kind,
         "id": row.id,
         "medication_id": row.medication_id,
         "patient_id": row.patient_id,
         "revision": row.revision,
-        "kind": plan.rule.kind,
-        "times": stored["times"],
-        "days_of_week": stored["days_of_week"],
         "start_date": plan.start_date,
         "end_date": plan.end_date,
-        "dose": DoseAnswer(quantity=plan.dose.quantity, unit=plan.dose.unit),
+        "dose": DoseAnswer.of(plan.dose),
         "zone": plan.zone,
         "zone_policy": plan.zone_policy,
         "zone_in_force": view.zone,
+        "count": plan.count,
+        "min_gap": _length(plan.min_gap),
+        "severity": plan.severity,
+        "on_time": _length(plan.on_time),
+        "missed_after": _length(plan.missed_after),
         "created_at": row.created_at,
         "next_occurrences": [NextOccurrence.of(dose) for dose in view.next_doses],
     }
+
+
+def rule_fields(stored: dict[str, Any]) -> dict[str, Any]:
+    """A rule's stored form as it is answered: the same names, amounts as numbers."""
+    if "steps" not in stored:
+        return stored
+    steps = [{**step, "dose": DoseAnswer.of(Dose.from_json(step["dose"]))} for step in stored["steps"]]
+    return {**stored, "steps": steps}
+
+
+def _length(length: timedelta | None) -> str | None:
+    return None if length is None else duration_text(length)
 
 
 def wall_time(local: datetime) -> str:

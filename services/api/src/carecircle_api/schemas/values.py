@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Annotated
 from uuid import UUID
@@ -21,6 +21,9 @@ from pydantic import (
     StringConstraints,
     WithJsonSchema,
 )
+
+from carecircle.domain.errors import Invalid
+from carecircle.domain.times import duration, local_date_time
 
 FIRST_YEAR, LAST_YEAR = 2000, 2200
 RFC3339 = re.compile(
@@ -114,6 +117,31 @@ def _day(value: object) -> object:
     return day
 
 
+def _length(value: object) -> object:
+    """A length of time from ISO 8601 text."""
+    if isinstance(value, timedelta):
+        return value
+    if not isinstance(value, str):
+        raise ValueError('Give a length of time as ISO 8601, such as "PT4H".')  # noqa: TRY004 - a refusal, see below
+    try:
+        return duration(value, field="")
+    except Invalid as refused:
+        raise ValueError(refused.message) from None
+
+
+def _local(value: object) -> object:
+    """A naive wall-clock time from text."""
+    if isinstance(value, datetime):
+        return value
+    try:
+        local = local_date_time(value if isinstance(value, str) else "", field="")
+    except Invalid as refused:
+        raise ValueError(refused.message) from None
+    if not FIRST_YEAR <= local.year <= LAST_YEAR:
+        raise ValueError(f"Give a date between the years {FIRST_YEAR} and {LAST_YEAR}.")
+    return local
+
+
 def _uuid(value: object) -> object:
     if isinstance(value, UUID):
         return value
@@ -164,6 +192,16 @@ QueryInstant = Annotated[
     datetime,
     BeforeValidator(_query_instant),
     WithJsonSchema({"type": "string", "format": "date-time"}, mode="validation"),
+]
+LocalDateTime = Annotated[
+    datetime,
+    BeforeValidator(_local),
+    WithJsonSchema(
+        {"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:00)?$"}, mode="validation"
+    ),
+]
+Duration = Annotated[
+    timedelta, BeforeValidator(_length), WithJsonSchema({"type": "string", "format": "duration"}, mode="validation")
 ]
 Day = Annotated[date, BeforeValidator(_day), WithJsonSchema({"type": "string", "format": "date"}, mode="validation")]
 WallTime = Annotated[str, StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
