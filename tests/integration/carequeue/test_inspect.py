@@ -142,6 +142,25 @@ async def test_existence_is_asked_for_many_at_once(queue: Queue, redis: Redis) -
     assert await queue.exists([]) == set()
 
 
+async def test_states_are_asked_for_many_at_once(queue: Queue, redis: Redis) -> None:
+    await fill(queue)
+    await redis.lpush(f"{queue.keys.base}:paused", "parked")  # by BullMQ up to 5
+    await queue.states(["warm up"])
+    ids = [job_id for state in BY_STATE.values() for job_id in state]
+    calls = (await redis.info("commandstats"))["cmdstat_evalsha"]["calls"]
+    found = await queue.states([*ids, "x", *ids, "parked", *(f"n{number}" for number in range(5000))])
+    assert (await redis.info("commandstats"))["cmdstat_evalsha"]["calls"] == calls + 1
+    assert found == {job_id: state for state, jobs in BY_STATE.items() for job_id in jobs} | {"parked": "waiting"}
+    assert found == {job_id: await queue.state(job_id) for job_id in found}
+    assert await queue.states([]) == {}
+
+
+@pytest.mark.parametrize("place", [0, 999, 1000, 1999, 2499])
+async def test_a_state_is_found_wherever_in_a_long_list_the_job_is(queue: Queue, place: int) -> None:
+    await queue.add_bulk(NewJob("paint", {}, JobOptions(job_id=f"w{number}")) for number in range(2500))
+    assert await queue.states([f"w{place}", "x"]) == {f"w{place}": "waiting"}
+
+
 async def test_connected_workers_are_listed_by_name(queue: Queue, redis_url: str) -> None:
     named = connect(redis_url, client_name=client_name("bull", queue.name, ":w:one"))
     plain = connect(redis_url, client_name=client_name("bull", queue.name))

@@ -150,6 +150,12 @@ class Inspector:
         found = await self._reading.state(job_id)
         return None if found is None else JobState(found)
 
+    async def states(self, job_ids: Iterable[str]) -> dict[str, JobState]:
+        """Where each of these jobs is; what is nowhere is left out. One round trip."""
+        asked = list(dict.fromkeys(job_ids))
+        found = await self._reading.states(asked) if asked else []
+        return {job_id: JobState(state) for job_id, state in zip(asked, found, strict=True) if state}
+
     async def counts(self) -> Counts:
         *counts, paused = await self._reading.counts()
         return Counts(*counts, paused=paused == 1)

@@ -31,6 +31,10 @@ class Reading(Scripts):
     async def state(self, job_id: str) -> str | None:
         return cast("str", await self._run("getState", job_id)) or None
 
+    async def states(self, job_ids: Sequence[str]) -> list[str]:
+        """In the order of the ids, none of which may be there twice; empty for what is nowhere."""
+        return cast("list[str]", await self._run("getStates", *job_ids))
+
     async def counts(self) -> list[int]:
         """waiting, prioritized, delayed, active, completed, failed, waiting-children, 1 if paused."""
         return cast("list[int]", await self._run("getCounts"))

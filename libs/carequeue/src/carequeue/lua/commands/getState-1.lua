@@ -9,17 +9,13 @@
   Events: none
 ]]
 --- @include "queueKeys"
+--- @include "rankedState"
 
 local keys = queueKeys(KEYS[1])
 local id = ARGV[1]
-local ranked = {
-  {keys.completed, 'completed'}, {keys.failed, 'failed'}, {keys.delayed, 'delayed'},
-  {keys.prioritized, 'prioritized'}, {keys.waitingChildren, 'waiting-children'},
-}
-for _, place in ipairs(ranked) do
-  if redis.call('ZSCORE', place[1], id) then
-    return place[2]
-  end
+local ranked = rankedState(keys, id)
+if ranked then
+  return ranked
 end
 for _, place in ipairs({{keys.active, 'active'}, {keys.wait, 'waiting'}, {keys.paused, 'waiting'}}) do
   if redis.call('LPOS', place[1], id) then
