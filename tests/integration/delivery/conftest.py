@@ -70,6 +70,9 @@ class World:
         return await self.add(OccurrenceRow(id=new_id(), **values))
 
     async def delivery(self, occurrence_id: UUID, *, to: Account | None = None, **given: Any) -> UUID:
+        return await self.add(self.delivery_row(occurrence_id, to=to, **given))
+
+    def delivery_row(self, occurrence_id: UUID, *, to: Account | None = None, **given: Any) -> Delivery:
         recipient = to or self.people[0]
         values: dict[str, Any] = {
             "patient_id": self.patient.id,
@@ -82,7 +85,7 @@ class World:
             "created_at": self.now,
             **given,
         }
-        return await self.add(Delivery(id=new_id(), occurrence_id=occurrence_id, **values))
+        return Delivery(id=new_id(), occurrence_id=occurrence_id, **values)
 
     async def due_delivery(self, **given: Any) -> UUID:
         """A delivery of a dose that is due now."""

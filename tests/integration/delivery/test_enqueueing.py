@@ -12,7 +12,7 @@ from carecircle.db.deliveries import Delivery
 from carecircle.db.medications import Medication
 from carecircle.db.occurrences import OccurrenceRow
 from carecircle.domain.occurrence import OccurrenceState
-from carecircle.jobs import REMIND, REMINDERS, Queues, job_id
+from carecircle.jobs import REMIND, REMINDERS, SEND, Queues, Send, job_id
 from carecircle.usecases.enqueueing import Reconciled, enqueue_due_soon, reconcile
 from carequeue import ConnectionLost, JobState
 
@@ -168,6 +168,26 @@ async def test_a_job_that_ended_without_handling_its_row_is_replaced_after_a_whi
     await age(world, OccurrenceRow, occurrence_id)
     assert (await reconcile(world.database, queues)).healed == 1
     assert job_id(occurrence_id, 2) in await ids(queues, REMINDERS, JobState.PRIORITIZED)
+
+
+async def test_one_round_replaces_the_jobs_of_a_thousand_rows(world: Any, queues: Queues) -> None:
+    occurrence_id = await world.occurrence(due=-LONG_AGO, state="due", reminded_step=0)
+    queued = {"generation": 1, "enqueued_at": world.now - LONG_AGO, "created_at": world.now - LONG_AGO}
+    rows = [world.delivery_row(occurrence_id, step=step, **queued) for step in range(1000)]
+    sends = [row.id for row in rows]
+    async with world.database.transaction() as session:
+        session.add_all(rows)
+    queue = await queues.get("fake")
+    await queue.add_bulk(SEND.with_id(job_id(send, 1), Send(send, 1), keep_completed=True) for send in sends)
+    await _finish_everything(queues, "fake")
+    assert (await queue.counts()).completed == 1000
+
+    assert (await reconcile(world.database, queues)).healed == 1000
+
+    waiting = await queue.states(job_id(send, 2) for send in sends)
+    assert set(waiting.values()) == {JobState.PRIORITIZED}
+    assert len(waiting) == 1000
+    assert (await reconcile(world.database, queues)).healed == 0
 
 
 @pytest.mark.parametrize("state", ["claimed", "handoff"])

@@ -6,8 +6,6 @@ emptied, or a job stuck in its failed set) is seen by `reconcile`, which looks a
 
 from __future__ import annotations
 
-import asyncio
-import random
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import timedelta
@@ -39,8 +37,6 @@ STALE = timedelta(seconds=30)
 SETTLING = timedelta(seconds=2)
 """Between a row's commit and its job's arrival in Redis nobody calls the job lost."""
 CANDIDATES = 5000
-STATES_ASKED = 200
-"""A state is one round trip each: a large backlog is looked at in random samples, a few seconds apart."""
 REDIS_AWAY = (ConnectionLost, UnsuitableRedis, RedisError, OSError)
 
 log = structlog.stdlib.get_logger(__name__)
@@ -121,13 +117,12 @@ async def lost_jobs(queues: Queues, name: str, rows: list[Waiting], now: datetim
     queue = await queues.get(name)
     ids = {job_id(row.row_id, row.generation): row for row in rows}
     present = await queue.exists(ids)
-    asked = [key for key in present if may_be_stuck(ids[key], now)]
-    asked = random.sample(asked, STATES_ASKED) if len(asked) > STATES_ASKED else asked
-    states = dict(zip(asked, await asyncio.gather(*map(queue.state, asked)), strict=True))
+    asked = {key for key in present if may_be_stuck(ids[key], now)}
+    states = await queue.states(asked)
     return [
         row
         for key, row in ids.items()
-        if (key not in present and is_settled(row, now)) or (key in states and is_stuck(row, states[key]))
+        if (key not in present and is_settled(row, now)) or (key in asked and is_stuck(row, states.get(key)))
     ]
 
 
