@@ -57,10 +57,21 @@ class Shutdown:
         await self._abandon(abandoned)
         try:
             async with asyncio.timeout(LAST_REPORTS):
-                await self._slots.flushed.wait()
+                await self._flush(abandoned)
         except TimeoutError:
             log.warning("worker.unreported_end", extra=self._setting.about())
         return Leftovers(len(set(interrupted).difference(abandoned)), len(abandoned))
+
+    async def _flush(self, abandoned: Sequence[Run]) -> None:
+        """Until Redis has heard of every end. A call that was under way may have brought jobs, which are handed back at
+        once: ends to report as well."""
+        while True:
+            await self._slots.flushed.wait()
+            late = [run.task for run in self._executor.runs if run not in abandoned and run.task]
+            if late:
+                await asyncio.wait(late)
+            elif self._slots.flushed.is_set():  # a job that was handed back since then has cleared it again
+                return
 
     async def _let_finish(self, grace: float) -> None:
         ended = asyncio.create_task(self._executor.empty.wait())
