@@ -66,6 +66,18 @@ async def test_every_state_lists_its_jobs_in_both_orders(queue: Queue) -> None:
         assert {await queue.state(job_id) for job_id in ids} == {JobState(state)}
 
 
+async def test_states_of_many_come_in_one_call(queue: Queue, redis: Redis) -> None:
+    await fill(queue)
+    await queue.states(["warm up"])
+    calls = (await redis.info("commandstats"))["cmdstat_evalsha"]["calls"]
+    asked = [job_id for ids in BY_STATE.values() for job_id in ids]
+    assert await queue.states([*asked, *asked, "nowhere"]) == {
+        job_id: JobState(state) for state, ids in BY_STATE.items() for job_id in ids
+    }
+    assert (await redis.info("commandstats"))["cmdstat_evalsha"]["calls"] == calls + 1
+    assert await queue.states([]) == {}
+
+
 @pytest.mark.parametrize(
     ("start", "end", "expected"),
     [

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 
     from carequeue.options import JobOptions, ParentRef
 
-P = TypeVar("P")
 P_co = TypeVar("P_co", covariant=True)
 R = TypeVar("R")
 
@@ -42,7 +41,7 @@ class JobDecoder(Protocol[P_co]):
     def typed(self, payload_type: type[R]) -> JobDecoder[R]: ...
 
 
-class Job(Generic[P]):
+class Job(Generic[P_co]):
     """One job as it was when it was read; nothing here changes afterwards.
 
     Only the hash is kept; each property decodes its field when it is asked for, data and options once. `data` raises
@@ -51,11 +50,11 @@ class Job(Generic[P]):
 
     __slots__ = ("_data", "_decoder", "_fields", "_id", "_opts")
 
-    def __init__(self, job_id: str, fields: Mapping[str, str], decoder: JobDecoder[P]) -> None:
+    def __init__(self, job_id: str, fields: Mapping[str, str], decoder: JobDecoder[P_co]) -> None:
         self._id = job_id
         self._fields = fields
         self._decoder = decoder
-        self._data: tuple[P] | None = None
+        self._data: tuple[P_co] | None = None
         self._opts: Mapping[str, Any] | None = None
 
     @property
@@ -77,7 +76,7 @@ class Job(Generic[P]):
         return self._fields.get("name", "")
 
     @property
-    def data(self) -> P:
+    def data(self) -> P_co:
         """What the job was added with.
 
         Raises:
@@ -184,7 +183,7 @@ class Job(Generic[P]):
         """The same job with its data read as `payload_type`."""
         return Job(self._id, self._fields, self._decoder.typed(payload_type))
 
-    def with_fields(self, changed: Mapping[str, str]) -> Job[P]:
+    def with_fields(self, changed: Mapping[str, str]) -> Job[P_co]:
         """The same job with these fields of its hash changed."""
         return Job(self._id, {**self._fields, **changed}, self._decoder)
 

@@ -10,6 +10,7 @@ from carequeue.errors import InvalidOption
 from carequeue.options import UNSAID, JobOptions, JobWords
 
 P = TypeVar("P")
+P_co = TypeVar("P_co", covariant=True)
 
 SURROGATE = re.compile("[\ud800-\udfff]")
 """Half a character: Python can hold one alone, UTF-8 cannot."""
@@ -46,13 +47,13 @@ class JobKind(Generic[P]):
 
 
 @dataclass(frozen=True)
-class NewJob(Generic[P]):
+class NewJob(Generic[P_co]):
     """A job that is not in the queue yet. Without a payload type its data is anything that JSON can carry."""
 
     name: str
-    data: P
+    data: P_co
     options: JobOptions = UNSAID
-    payload_type: type[P] | None = None
+    payload_type: type[P_co] | None = None
 
 
 def check_name(name: Any) -> None:

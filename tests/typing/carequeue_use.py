@@ -1,0 +1,57 @@
+"""Read by pyright, never run: `# is` tells what it must see at that line, `# error` where it must refuse."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import reveal_type
+
+from carequeue import Job, JobContext, JobKind, Queue, Repeat, Worker
+
+
+@dataclass(frozen=True, slots=True)
+class Remind:
+    occurrence: int
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    delivery: str
+
+
+REMIND = JobKind("remind", Remind, attempts=5)
+SEND = JobKind("send", Send)
+JobKind("send", Send, attempt=5)  # error
+worker = Worker("reminders")
+
+
+async def produce(queue: Queue) -> None:
+    job = await queue.add(REMIND, Remind(1), priority=3)
+    reveal_type(job.data)  # is Remind
+    reveal_type(await queue.get("x", SEND))  # is Job[Send] | None
+    reveal_type(await queue.get("x"))  # is Job[Any] | None
+    reveal_type(await queue.add("paint", {"colour": "red"}))  # is Job[Any]
+    reveal_type(await queue.add_bulk([REMIND.job(Remind(1)), SEND.job(Send("x"))]))  # is list[Job[Remind | Send]]
+    reveal_type(await queue.schedule("s", Repeat.every(timedelta(1)), REMIND, Remind(1)))  # is Job[Remind]
+    await queue.add(REMIND, Send("x"))  # error
+    await queue.add(REMIND, Remind(1), prio=1)  # error
+    await queue.add(REMIND, Remind(1), run_at="tomorrow")  # error
+    REMIND.with_id("x", Send("x"))  # error
+
+
+@worker.handles(REMIND)
+async def remind(job: Job[Remind]) -> int:
+    return job.data.occurrence
+
+
+@worker.handles(SEND)
+async def send(job: Job[Send], context: JobContext) -> None:
+    await context.log(job.data.delivery)
+
+
+@worker.handles(REMIND)  # error
+async def wrong(job: Job[Send]) -> None: ...
+
+
+async def any_job(job: Job) -> None:
+    reveal_type(job.raw_options["x"])  # is Any
