@@ -11,6 +11,7 @@ import pytest
 from argon2 import PasswordHasher
 from pydantic import SecretStr
 
+from carecircle.channels import discover
 from carecircle_api.app import create_app
 from carecircle_api.observe import HttpMetrics
 from carecircle_api.passwords import Passwords
@@ -103,6 +104,7 @@ def services(settings: ApiSettings, database: Database, hints: HintsSeen) -> Ser
         # The real algorithm with the smallest parameters: a test suite logs in often.
         passwords=Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)),
         throttle=Throttle(database),
+        channels=discover(),
         metrics=HttpMetrics(),
     )
 

@@ -39,6 +39,7 @@ SCHEDULE = {
     "start_date": "2026-01-01",
     "dose": {"quantity": 2, "unit": "tablet"},
 }
+AS_NEEDED = {"kind": "as_needed", "dose": {"quantity": 1, "unit": "tablet"}}
 # Every route that names a circle. Order matters where one wish undoes what the next needs.
 MATRIX = [
     Wish("GET", "{circle}", **READ),
@@ -57,6 +58,9 @@ MATRIX = [
     Wish("GET", "{schedule}", **READ),
     Wish("PUT", "{schedule}", SCHEDULE, **EDIT),
     Wish("DELETE", "{schedule}", **EDIT),
+    Wish("GET", "{schedule}/preview", **READ),
+    Wish("GET", "{as_needed}/allowance", **READ),
+    Wish("POST", "{as_needed}/administrations", {"even_if_early": True}, **EDIT),
     Wish("GET", "{circle}/occurrences", **READ),
     Wish("GET", "{occurrence}", **READ),
     Wish("POST", "{occurrence}/administrations", {"status": "taken"}, **EDIT),
@@ -74,6 +78,7 @@ ELSEWHERE = {
     ("post", "/v1/patients"),
     ("get", "/v1/patients"),
     ("post", "/v1/invitations/{token}/accept"),
+    ("post", "/v1/schedules/preview"),
     ("get", "/v1/push-subscriptions"),
     ("post", "/v1/push-subscriptions"),
     ("delete", "/v1/push-subscriptions/{subscription_id}"),
@@ -84,6 +89,7 @@ TEMPLATES = {
     "{other}": "{member_id}",
     "{medication}": "/v1/medications/{medication_id}",
     "{schedule}": "/v1/schedules/{schedule_id}",
+    "{as_needed}": "/v1/schedules/{schedule_id}",
     "{occurrence}": "/v1/occurrences/{occurrence_id}",
     "{answered}": "/v1/occurrences/{occurrence_id}",
     "{administration}": "{administration_id}",
@@ -100,6 +106,7 @@ async def places(circle, other) -> dict[str, str]:
     """Ids for the paths of the matrix, of a medication that no other wish has touched."""
     circle.medication = await circle.owner.made(f"{circle.path}/medications", {"name": "Fresh"})
     schedule = await circle.schedule()
+    as_needed = await circle.owner.made(f"/v1/medications/{circle.medication['id']}/schedules", AS_NEEDED)
     doses = [dose for dose in await circle.occurrences() if dose["schedule_id"] == schedule["id"]]
     answered, open_one = doses[0], doses[1]
     given = await circle.owner.made(f"/v1/occurrences/{answered['id']}/administrations", {"status": "taken"})
@@ -108,6 +115,7 @@ async def places(circle, other) -> dict[str, str]:
         "other": await circle.member_id(other),
         "medication": f"/v1/medications/{circle.medication['id']}",
         "schedule": f"/v1/schedules/{schedule['id']}",
+        "as_needed": f"/v1/schedules/{as_needed['id']}",
         "occurrence": f"/v1/occurrences/{open_one['id']}",
         "answered": f"/v1/occurrences/{answered['id']}",
         "administration": given["id"],

@@ -11,6 +11,7 @@ import uvicorn
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 from sqlalchemy import text
 
+from carecircle.channels import discover
 from carecircle.db.session import Database
 from carecircle.jobs import Queues
 from carecircle.runtime import vapid
@@ -66,6 +67,7 @@ def _services(
         passwords=Passwords(),
         throttle=Throttle(database, logins=settings.login_attempts, registrations=settings.registrations_per_address),
         metrics=HttpMetrics(metrics.registry),
+        channels=discover(),
     )
 
 

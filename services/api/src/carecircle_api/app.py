@@ -11,6 +11,7 @@ from carecircle_api.guard import BodyGate, SecurityHeaders
 from carecircle_api.observe import Observe
 from carecircle_api.openapi import describer, operation_id
 from carecircle_api.routes import (
+    as_needed,
     auth,
     deliveries,
     health,
@@ -19,6 +20,7 @@ from carecircle_api.routes import (
     members,
     occurrences,
     patients,
+    previews,
     push_subscriptions,
     schedules,
 )
@@ -33,8 +35,10 @@ ROUTES = (
     patients,
     members,
     medications,
+    previews,
     schedules,
     occurrences,
+    as_needed,
     push_subscriptions,
     deliveries,
     health,

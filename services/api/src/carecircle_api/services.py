@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from carecircle.channels import ChannelSpec
 from carecircle.db.session import Database
 from carecircle_api.hints import Hints
 from carecircle_api.observe import HttpMetrics
@@ -26,3 +27,5 @@ class Services:
     passwords: Passwords
     throttle: Throttle
     metrics: HttpMetrics
+    channels: Mapping[str, ChannelSpec] = field(default_factory=dict[str, ChannelSpec])
+    """By which a preview says how people would be told."""

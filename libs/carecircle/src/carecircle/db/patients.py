@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -97,6 +98,11 @@ async def membership_of(session: AsyncSession, patient_id: UUID, account_id: UUI
     return await session.scalar(
         select(Membership).where(Membership.patient_id == patient_id, Membership.account_id == account_id)
     )
+
+
+async def names_of(session: AsyncSession, account_ids: Sequence[UUID]) -> dict[UUID, str]:
+    found = await session.scalars(select(Account).where(Account.id.in_(account_ids)))
+    return {account.id: account.display_name for account in found}
 
 
 async def has_own_login(session: AsyncSession, patient_id: UUID) -> bool:

@@ -22,6 +22,9 @@ LATE_AFTER = timedelta(minutes=5)
 """From then on a reminder says that the dose was due earlier."""
 NOT_REMINDED = "not_reminded"
 SUPERSEDED = "superseded"
+AS_NEEDED = "as_needed"
+"""The note of a dose that was not planned: it is logged when it is taken."""
+ENTERED_IN_ERROR = "entered_in_error"
 
 
 class OccurrenceState(StrEnum):

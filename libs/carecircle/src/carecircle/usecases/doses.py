@@ -23,6 +23,8 @@ from carecircle.domain.errors import Invalid, NotFound
 from carecircle.domain.occurrence import (
     ANSWERABLE,
     ANSWERED,
+    AS_NEEDED,
+    ENTERED_IN_ERROR,
     OPEN,
     SUPERSEDED,
     AdministrationStatus,
@@ -144,9 +146,8 @@ async def undo_administration(
     administration.entered_in_error_at = now
     administration.entered_in_error_by = actor.account_id
     before = occurrence.state
-    state = reopened_state(occurrence.due_at, occurrence.missed_at, now, replaced=occurrence.revision != revision)
+    state, occurrence.reason = _reopened(occurrence, revision, now)
     occurrence.state = state
-    occurrence.reason = SUPERSEDED if state is OccurrenceState.CANCELLED else None
     if state in OPEN:
         _ask_again(occurrence, max(now, occurrence.due_at))
     occurrence.updated_at = now
@@ -177,6 +178,14 @@ async def snooze(
     _note(session, actor, "occurrence.snoozed", occurrence.id, occurrence, before, remind_at=until.isoformat())
     await session.flush()
     return await _view(session, occurrence_id)
+
+
+def _reopened(occurrence: OccurrenceRow, revision: int | None, now: datetime) -> tuple[OccurrenceState, str | None]:
+    """The state of a dose whose answer was undone, and why. One that was only logged never was."""
+    if occurrence.note == AS_NEEDED:
+        return OccurrenceState.CANCELLED, ENTERED_IN_ERROR
+    state = reopened_state(occurrence.due_at, occurrence.missed_at, now, replaced=occurrence.revision != revision)
+    return state, SUPERSEDED if state is OccurrenceState.CANCELLED else None
 
 
 def _ask_again(occurrence: OccurrenceRow, at: datetime) -> None:
