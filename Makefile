@@ -30,7 +30,7 @@ run: setup ## the whole system on embedded PostgreSQL and Valkey (ARGS="--port 8
 
 .PHONY: test
 test: setup-dev interop-setup ## every test, in under 15 minutes on two cores
-	$(PYTEST) tests
+	$(PYTEST) -n 4 --dist loadscope tests
 
 .PHONY: test-unit
 test-unit: setup-dev ## the pure parts, in seconds
@@ -84,6 +84,7 @@ check-migrations: setup-dev ## the migrations make the tables that the code know
 check-containers: setup-dev ## compose file and Dockerfile
 	$(BIN)/hadolint infra/docker/Dockerfile
 	$(BIN)/compose-lint docker-compose.yml
+	$(PYTEST) tests/services/cli/test_compose.py
 
 .PHONY: format
 format: setup-dev ## let ruff mend what it can
