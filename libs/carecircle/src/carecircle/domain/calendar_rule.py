@@ -125,6 +125,12 @@ class CalendarRule:
     def more_often_than_daily(self) -> bool:
         return len(self.times or self.when) > 1
 
+    @property
+    def every_day(self) -> bool:
+        """Whether every date has the same times, whatever the start and the patient's routine."""
+        conditions = (self.days_of_week, self.every, self.days_of_month, self.cycle)
+        return not self.when and all(condition is None for condition in conditions)
+
     def slots(self, span: Span) -> Iterator[Slot]:
         times = times_of_day(self.times, self.when, span.routine)
         for day in self.dates(span.first, span.last, span.start):

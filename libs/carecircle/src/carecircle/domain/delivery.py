@@ -26,6 +26,12 @@ WORKER_LOST = "worker_lost"
 MAX_BACKOFF = timedelta(minutes=15)
 LAST_CHANCE = timedelta(seconds=30)
 """A retry that would fall past the window is tried this long before its end instead."""
+DIGEST_WINDOW = timedelta(hours=24)
+"""How long after its sweep a digest is worth sending."""
+DIGEST_SETTLING = timedelta(minutes=10)
+"""Before a digest goes out planner and sweep may find more doses of the same outage: it tells of them as well."""
+DIGEST_REACH = timedelta(days=3)
+"""How far back a digest looks for doses that none before it told of: the channel may have been away as well."""
 
 
 class DeliveryState(StrEnum):
@@ -51,6 +57,8 @@ class Kind(StrEnum):
     """A dose is due; also a snooze's repeat."""
     ANSWERED = "answered"
     """Replaces a shown `due` message once somebody answered (R13)."""
+    NOT_REMINDED = "not_reminded"
+    """The digest of R11: doses of the patient ended and nobody had been reminded of them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from carecircle.domain.medication import Severity
@@ -25,7 +26,13 @@ def missed_at(due_at: datetime, next_due: datetime | None, missed_after: timedel
         return due_at + missed_after
     if next_due is None:
         return due_at + LONGEST_WAIT
-    return due_at + max(SHORTEST_WAIT, min(LONGEST_WAIT, (next_due - due_at) / 2))
+    return due_at + _wait(next_due - due_at)
+
+
+@lru_cache(maxsize=4096)
+def _wait(gap: timedelta) -> timedelta:
+    """The same few gaps come again and again; working a window out takes longer than looking it up."""
+    return max(SHORTEST_WAIT, min(LONGEST_WAIT, gap / 2))
 
 
 def on_time_window(severity: Severity, *, more_often_than_daily: bool) -> timedelta:
