@@ -125,7 +125,8 @@ def _noise(found: Summary) -> str:
         return "What other programs did meanwhile is not known on this system."
     return (
         f"Other programs used {statistics.median(loads):.1f} of {os.cpu_count()} cores meanwhile, "
-        f"at most {max(loads):.1f}; * marks what was measured beside {CALM} or more: rates are too low then, but ratios still tell."
+        f"at most {max(loads):.1f}; * marks what was measured beside {CALM} or more: "
+        "rates are too low then, but ratios still tell."
     )
 
 
