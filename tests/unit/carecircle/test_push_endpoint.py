@@ -159,6 +159,7 @@ def test_a_browsers_keys_are_accepted_with_and_without_padding():
         b"\x02" + public_key(ec.SECP256R1())[1:],
         public_key(ec.SECP256R1())[:33] + bytes(32),
     ],
+    ids=["empty", "zeros", "ones", "other curve", "longer curve", "cut", "wrong form", "off the curve"],
 )
 def test_what_is_no_point_on_the_curve_is_refused(raw):
     with pytest.raises(Invalid) as refusal:
