@@ -21,7 +21,8 @@ from carecircle.db.patients import Membership, Patient
 from carecircle.db.schedules import ScheduleRow
 from carecircle.db.session import Database, database_now
 from carecircle.delivery.sender import Sender, SenderOptions
-from carecircle.domain.delivery import Outcome, Sent
+from carecircle.domain.delivery import DIGEST_WINDOW, Outcome, Sent
+from carecircle.domain.occurrence import NOT_REMINDED
 from carecircle.jobs import Queues
 from carecircle.runtime.metrics import Metrics
 
@@ -98,6 +99,16 @@ class World:
         await self.add(Membership(patient_id=self.patient.id, account_id=account.id, role="carer", reminders=reminders))
         self.people.append(account)
         return account
+
+    async def unknown(self, due: timedelta, *, ended: timedelta = timedelta(0), **given: Any) -> UUID:
+        """A dose that a sweep ended at `now + ended`, because nobody had been reminded of it."""
+        over = {"window": timedelta(hours=1), "state": "unknown", "reason": NOT_REMINDED}
+        return await self.occurrence(due=due, **{**over, "updated_at": self.now + ended, **given})
+
+    async def digest(self, occurrence_id: UUID, *, swept: timedelta = timedelta(0), **given: Any) -> UUID:
+        """The digest of a sweep at `now + swept`, to be sent at once."""
+        own = {"kind": "not_reminded", "severity": "info", "expires_at": self.now + swept + DIGEST_WINDOW}
+        return await self.delivery(occurrence_id, **{**own, **given})
 
     async def answer(self, occurrence_id: UUID, status: str = "taken") -> None:
         """What the use case writes, without its cancelling of deliveries: the worst case for a sender."""

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.postgres, pytest.mark.redis]
 
 SECOND = timedelta(seconds=1)
+HOUR = timedelta(hours=1)
 PATIENCE = 20
 
 T = TypeVar("T")
@@ -244,6 +245,37 @@ async def test_everybody_who_was_alerted_sees_the_answer(world: Any, system: Sys
     assert (message.kind, message.answer) == ("answered", "taken")
     rows = await system.until(lambda rows: len(rows) == 2 and all(row.state == "sent" for row in rows))
     assert [row.kind for row in rows] == ["due", "answered"]
+
+
+async def test_after_three_days_away_one_reminder_and_one_digest_go_out(
+    new_system: Callable[..., System], redis_url: str, world: Any
+) -> None:
+    day = {"window": 12 * HOUR}
+    lost = [await world.occurrence(due=due * HOUR, **day) for due in (-49, -25)]
+    newest = await world.occurrence(due=-1 * HOUR, **day)
+    system = new_system(redis_url, sweep_seconds=1)
+    system.start()
+
+    reminder = await system.message()
+    rows = await system.until(lambda rows: len(rows) == 2 and all(row.enqueued_at for row in rows))
+
+    assert (reminder.occurrence_id, reminder.kind, reminder.late) == (newest, "due", True)
+    digest = next(row for row in rows if row.kind == "not_reminded")
+    assert (digest.occurrence_id, digest.state) == (lost[-1], "pending")
+    assert [(await world.get(OccurrenceRow, one)).state for one in (*lost, newest)] == ["unknown", "unknown", "due"]
+
+    await world.change(Delivery, digest.id, next_attempt_at=world.now)
+    async with Queues(redis_url, system.settings.queue_prefix) as queues:
+        await (await queues.get("fake")).promote(job_id(digest.id, 1))
+    message = await system.message()
+    await system.until(lambda rows: len(rows) == 2 and all(row.state == "sent" for row in rows))
+
+    assert (message.kind, message.delivery_id) == ("not_reminded", digest.id)
+    assert [one.nominal_local for one in message.unreminded] == [
+        (await world.get(OccurrenceRow, one)).nominal_local for one in lost
+    ]
+    await system.close()
+    assert len(system.channel.sent) == 2
 
 
 async def test_a_stop_waits_for_the_message_that_is_being_sent(

@@ -23,6 +23,7 @@ from carecircle.db.push_subscriptions import PushSubscription
 from carecircle.db.schedules import ScheduleRow
 from carecircle.db.session import Database, database_now
 from carecircle.delivery.sender import Sender, SenderOptions
+from carecircle.domain.delivery import DIGEST_WINDOW
 from carecircle.runtime.metrics import Metrics
 from carecircle_email.channel import EmailChannel
 from carecircle_email.channel import Sender as MailSender
@@ -67,8 +68,9 @@ class World:
     account_id: UUID
     address: str
 
-    async def dose(self, *, due: timedelta = timedelta(0), step: int = 0) -> UUID:
+    async def dose(self, *, due: timedelta = timedelta(0), step: int = 0, **given: Any) -> UUID:
         due_at = self.now + due
+        values: dict[str, Any] = {"state": "due", **given}
         return await self.add(
             OccurrenceRow(
                 schedule_id=self.schedule_id,
@@ -82,14 +84,19 @@ class World:
                 remind_at=due_at,
                 dose_quantity=Decimal(1),
                 dose_unit="canary-tablet",
-                state="due",
                 reminder_step=step,
                 reminded_step=step,
+                **values,
             )
         )
 
     async def delivery(self, occurrence_id: UUID, channel: str, target_id: UUID, **given: Any) -> UUID:
-        values: dict[str, Any] = {"kind": "due", "severity": "normal", **given}
+        values: dict[str, Any] = {
+            "kind": "due",
+            "severity": "normal",
+            "expires_at": self.now + timedelta(hours=6),
+            **given,
+        }
         return await self.add(
             Delivery(
                 occurrence_id=occurrence_id,
@@ -97,7 +104,6 @@ class World:
                 recipient_id=self.account_id,
                 channel=channel,
                 target_id=target_id,
-                expires_at=self.now + timedelta(hours=6),
                 **values,
             )
         )
@@ -309,6 +315,12 @@ class Attempts:
     async def of(self, occurrence_id: UUID, **given: Any) -> UUID:
         name = self.bench.channel.spec.name
         return await self.world.delivery(occurrence_id, name, self.bench.target_id, **given)
+
+    async def digest(self, *days: int) -> UUID:
+        """The digest of doses that were due so many days ago and that a sweep has just ended."""
+        ended = {"state": "unknown", "reason": "not_reminded", "updated_at": self.world.now}
+        doses = [await self.world.dose(due=timedelta(days=-day), **ended) for day in days]
+        return await self.of(doses[-1], kind="not_reminded", expires_at=self.world.now + DIGEST_WINDOW)
 
     async def attempt(self, delivery_id: UUID) -> Verdict:
         return await self.sender.deliver(delivery_id)

@@ -160,6 +160,41 @@ async def test_a_message_names_the_dose_by_its_time_and_a_late_one_says_so(attem
     assert "was due" not in in_time
 
 
+async def test_a_digest_names_every_dose_by_its_time_and_says_what_to_do(attempts: Any) -> None:
+    digest = await attempts.digest(2, 1)
+
+    assert await attempts.attempt(digest) == Done(str(digest))
+
+    [text] = attempts.bench.arrived()
+    said = " ".join(text.split())
+    assert "2 doses had no reminder" in said
+    assert said.count(f"{attempts.world.now:%H:%M} on ") >= 2
+    assert "This is our fault, not yours." in said
+    assert "never double a dose" in said
+    assert "Canarol" not in said
+    assert "canary-tablet" not in said
+
+
+async def test_a_digest_names_medicines_to_who_asked(attempts: Any) -> None:
+    await attempts.world.change(Account, attempts.world.account_id, details_in_messages=True)
+
+    await attempts.attempt(await attempts.digest(1))
+
+    [text] = attempts.bench.arrived()
+    assert "Canarol 5 mg" in text
+    assert "1 canary-tablet" in text
+
+
+async def test_a_copy_of_a_digest_is_recognisable(attempts: Any, trouble: Any) -> None:
+    digest = await attempts.digest(2, 1)
+    attempts.bench.order(trouble.SILENT)
+    assert isinstance(await attempts.attempt(digest), Later)
+
+    assert isinstance(await attempts.again(digest), Done)
+    first, copy = attempts.bench.identities()
+    assert first == copy
+
+
 async def test_nothing_personal_is_logged_whatever_happens(
     attempts: Any, trouble: Any, capsys: pytest.CaptureFixture[str], log_settings: None
 ) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
 import pytest
 
-from carecircle.channels import MessageFacts
+from carecircle.channels import MessageFacts, UnremindedDose
 from carecircle.db.facts import Answer
 from carecircle.delivery.message import phrase, plain
 from carecircle.delivery.rendering import body, title
@@ -27,6 +27,7 @@ PLAIN = MessageFacts(
     nominal_local=datetime(2026, 3, 3, 8, 0),  # noqa: DTZ001 - wall time
     due_at=datetime(2026, 3, 3, 7, 0, tzinfo=UTC),
     missed_at=datetime(2026, 3, 3, 13, 0, tzinfo=UTC),
+    expires_at=datetime(2026, 3, 3, 13, 0, tzinfo=UTC),
     late=False,
     severity="normal",
     medication_name=None,
@@ -36,6 +37,12 @@ PLAIN = MessageFacts(
 )
 LATE = replace(PLAIN, late=True)
 ANSWERED = replace(PLAIN, kind="answered", answer="taken")
+MORNINGS = tuple(
+    UnremindedDose(datetime(2026, 3, day, 8, 0), None, None)  # noqa: DTZ001 - wall time
+    for day in (1, 2, 3)
+)
+DIGEST = replace(PLAIN, kind="not_reminded", unreminded=MORNINGS)
+NAMED = tuple(replace(dose, medication_name="Canarium 5 mg", dose="1 tablet") for dose in MORNINGS)
 DETAILS = replace(PLAIN, medication_name="Canarium 5 mg", dose="1 tablet")
 
 
@@ -56,7 +63,48 @@ def test_an_answered_one_says_so() -> None:
     assert "Already answered: taken." in body(ANSWERED)
 
 
-@pytest.mark.parametrize("facts", [PLAIN, LATE, ANSWERED], ids=["due", "late", "answered"])
+def test_a_digest_names_every_dose_says_whose_fault_it_is_and_what_to_do() -> None:
+    assert title(DIGEST) == "3 doses had no reminder"
+    assert body(DIGEST) == (
+        "These doses had no reminder: 08:00 on Sun 1 Mar, 08:00 on Mon 2 Mar, 08:00 on Tue 3 Mar. "
+        "This is our fault, not yours. Check the plan or ask the pharmacist; never double a dose."
+    )
+
+
+def test_a_digest_of_one_dose_is_about_one() -> None:
+    one = replace(DIGEST, unreminded=MORNINGS[:1])
+    assert title(one) == "A dose had no reminder"
+    assert body(one).startswith("This dose had no reminder: 08:00 on Sun 1 Mar. ")
+
+
+def test_doses_of_the_same_time_are_one_time_to_who_gets_no_names() -> None:
+    twice = replace(DIGEST, unreminded=MORNINGS[:1] * 2)
+    assert title(twice) == "2 doses had no reminder"
+    assert body(twice).startswith("These doses had no reminder: 08:00 on Sun 1 Mar. ")
+
+
+@pytest.mark.parametrize(("number", "said"), [(4, "1 earlier one and "), (40, "37 earlier ones and ")])
+def test_of_many_doses_the_newest_are_named_and_the_others_counted(number: int, said: str) -> None:
+    first = datetime(2026, 3, 1, 8, 0)  # noqa: DTZ001 - wall time
+    many = tuple(replace(MORNINGS[0], nominal_local=first + timedelta(hours=6 * n)) for n in range(number))
+    text = body(replace(DIGEST, unreminded=many))
+    assert f"had no reminder: {said}" in text
+    assert f"{many[-1].nominal_local:%H:%M}" in text
+    assert len(text) < 300
+
+
+def test_a_digest_names_medicines_only_to_who_asked_and_fits_a_small_screen() -> None:
+    text = body(replace(DETAILS, kind="not_reminded", unreminded=NAMED))
+    assert text.startswith(
+        "These doses for Canary Patient had no reminder: 08:00 on Sun 1 Mar (Canarium 5 mg, 1 tablet)"
+    )
+    long = tuple(replace(dose, medication_name="Canarium " * 30) for dose in NAMED)
+    text = body(replace(DETAILS, kind="not_reminded", unreminded=long, patient_name="C" * 100))
+    assert len(text) <= 400
+    assert text.endswith("never double a dose.")
+
+
+@pytest.mark.parametrize("facts", [PLAIN, LATE, ANSWERED, DIGEST], ids=["due", "late", "answered", "digest"])
 def test_without_details_nobody_and_nothing_is_named(facts: MessageFacts) -> None:
     assert "Canar" not in title(facts) + body(facts)
 
@@ -66,7 +114,7 @@ def test_details_are_in_the_body_and_never_in_the_title() -> None:
     assert "Canar" not in title(DETAILS)
 
 
-@pytest.mark.parametrize("facts", [PLAIN, LATE, ANSWERED, DETAILS])
+@pytest.mark.parametrize("facts", [PLAIN, LATE, ANSWERED, DETAILS, DIGEST])
 def test_nobody_is_told_to_take_one_now(facts: MessageFacts) -> None:
     assert "now" not in (title(facts) + body(facts)).lower().split()
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from carecircle.channels import MessageFacts
 
     Facts = Callable[..., MessageFacts]
+    Digest = Callable[..., MessageFacts]
 
 SENDER = Sender("CareCircle", "reminders@care.example", "https://care.example")
 DETAILS = {"medication_name": "Metoprolol 50 mg", "dose": "1 tablet"}
@@ -200,3 +201,60 @@ def test_the_html_is_readable_without_css_and_by_screen_readers(facts: Facts) ->
     assert html.count("<h1") == 1
     assert "<img" not in html
     assert "<table" not in html
+
+
+def test_a_digest_lists_every_dose_and_says_whose_fault_it_is(digest: Digest) -> None:
+    mail = written(digest(2))
+
+    assert mail["Subject"] == "2 doses had no reminder"
+    for text in parts(mail):
+        words = " ".join(text.split())
+        assert "Rosa Blum" in words
+        assert "08:00 on Monday 2 March 2026" in words
+        assert "08:00 on Tuesday 3 March 2026" in words
+        assert "This is our fault, not yours." in words
+        assert "Check the plan or ask the pharmacist what to do; never double a dose." in words
+        assert "https://care.example/occurrences/01936f0e-0000-7000-8000-00000000d05e" in words
+        assert "earlier" not in words
+
+
+def test_a_digest_of_one_dose_is_about_one(digest: Digest) -> None:
+    mail = written(digest(1))
+
+    assert mail["Subject"] == "A dose had no reminder"
+    for text in parts(mail):
+        assert "this dose" in text
+        assert "these doses of" not in text
+
+
+def test_a_digest_names_medicines_only_to_who_asked(digest: Digest) -> None:
+    for text in parts(written(digest(2))):
+        assert "Metoprolol" not in text
+        assert "tablet" not in text
+    mail = written(digest(2, name="Metoprolol 50 mg"))
+    assert "Metoprolol" not in str(mail["Subject"])
+    for text in parts(mail):
+        assert text.count("Metoprolol 50 mg") == 2
+        assert text.count("1 tablet") == 2
+
+
+def test_of_very_many_doses_the_newest_are_listed(digest: Digest) -> None:
+    for text in parts(written(digest(100))):
+        assert "70 earlier ones" in text
+        assert text.count("08:00 on ") == 30
+        assert "Tuesday 3 March 2026" in text
+
+
+def test_in_a_digest_too_what_people_typed_stays_text(digest: Digest) -> None:
+    plain, html = parts(written(digest(2, name="<script>alert(1)</script>\r\n\u202e{{ 7 * 7 }}")))
+
+    assert "<script" not in html
+    assert "49" not in plain
+    assert "\u202e" not in plain + html
+    assert len([line for line in plain.splitlines() if line.startswith("- ")]) == 2
+
+
+def test_a_copy_of_a_digest_is_the_same_mail(digest: Digest) -> None:
+    once, again = (channel().write("ana@example.org", digest(3, attempt=n)) for n in (1, 2))
+
+    assert once == again

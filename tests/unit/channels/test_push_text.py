@@ -103,3 +103,20 @@ def test_a_topic_is_as_rfc_8030_wants_it_one_for_each_dose(facts: Facts) -> None
     assert re.fullmatch(r"[A-Za-z0-9_-]{24,32}", one)
     assert one == topic(facts().occurrence_id)
     assert one != other
+
+
+def test_a_digest_says_what_to_do_and_names_nobody(digest: Callable[..., MessageFacts]) -> None:
+    message = said(digest(3))
+
+    assert (message["kind"], message["title"]) == ("not_reminded", "3 doses had no reminder")
+    assert "08:00 on Tue 3 Mar" in message["body"]
+    assert message["body"].endswith("never double a dose.")
+    assert "Rosa" not in message["title"] + message["body"]
+
+
+@pytest.mark.parametrize("name", ["M" * 200, "薬" * 200, "💊" * 200, "\u202e" * 200 + "x"])
+def test_a_digest_is_never_cut_before_what_to_do(digest: Callable[..., MessageFacts], name: str) -> None:
+    made = payload(digest(50, name=name, patient_name=name), URL)
+
+    assert len(made) <= MAX_PAYLOAD
+    assert json.loads(made)["body"].endswith("never double a dose.")

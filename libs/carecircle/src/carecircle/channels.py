@@ -34,6 +34,15 @@ class ChannelSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class UnremindedDose:
+    """One of the doses that a digest tells of; named like the dose of a reminder."""
+
+    nominal_local: datetime
+    medication_name: str | None
+    dose: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class MessageFacts:
     """Everything a channel may put into a message, read fresh at claim time.
 
@@ -44,7 +53,7 @@ class MessageFacts:
     occurrence_id: UUID
     target_id: UUID
     kind: str
-    """`due` or `answered` (`domain.delivery.Kind`)."""
+    """`due`, `answered` or `not_reminded` (`domain.delivery.Kind`)."""
     step: int
     attempt: int
     patient_name: str
@@ -53,6 +62,8 @@ class MessageFacts:
     """The dose's wall-clock time in the patient's zone, naive."""
     due_at: datetime
     missed_at: datetime
+    expires_at: datetime
+    """The end of the message's own window: of no use to anybody after it."""
     late: bool
     """Worded late: more than five minutes after the dose was due. The same for every copy of one message."""
     severity: str
@@ -62,6 +73,8 @@ class MessageFacts:
     """For `answered`: `taken` or `skipped`; with details also by whom, as a phrase."""
     first_handoff_at: datetime
     """The message's own date: constant over all attempts that the provider may have taken."""
+    unreminded: tuple[UnremindedDose, ...] = ()
+    """For `not_reminded`: the doses that the message is about. The dose above is the newest of its sweep."""
 
 
 class Undeliverable(Exception):

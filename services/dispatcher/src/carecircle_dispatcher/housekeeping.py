@@ -13,6 +13,9 @@ from carecircle.usecases.sweeping import sweep
 from carequeue import Repeat
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from carecircle.channels import ChannelSpec
     from carecircle.db.session import Database
     from carecircle.jobs import Queues
     from carecircle.runtime.metrics import Metrics
@@ -25,9 +28,17 @@ log = structlog.stdlib.get_logger(__name__)
 
 
 class Housekeeping:
-    def __init__(self, database: Database, queues: Queues, metrics: Metrics, settings: DispatcherSettings) -> None:
+    def __init__(
+        self,
+        database: Database,
+        queues: Queues,
+        channels: Mapping[str, ChannelSpec],
+        metrics: Metrics,
+        settings: DispatcherSettings,
+    ) -> None:
         self._database = database
         self._queues = queues
+        self._channels = channels
         self._metrics = metrics
         self._settings = settings
 
@@ -64,7 +75,7 @@ class Housekeeping:
 
     async def sweep(self) -> dict[str, int]:
         """End what nobody acted on, and count it."""
-        swept = await sweep(self._database)
+        swept = await sweep(self._database, self._channels)
         counts = {"missed": swept.missed, "unknown": swept.unknown}
         for state, count in counts.items():
             self._metrics.missed.labels(state).inc(count)

@@ -54,7 +54,7 @@ async def serve(
         client = redis_client(redis_url)
         stack.push_async_callback(client.aclose)
         reminders = Reminders(database, queues, channels)
-        housekeeping = Housekeeping(database, queues, metrics, settings)
+        housekeeping = Housekeeping(database, queues, channels, metrics, settings)
         reconciler = Reconciler(database, queues, channels, housekeeping, watch, metrics, settings)
         feeder = Feeder(watch, reminders.due, reminders.decide, concurrency=settings.concurrency)
         workers = (

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-from carecircle.channels import ChannelSpec, MessageFacts, Undeliverable
+from carecircle.channels import ChannelSpec, MessageFacts, Undeliverable, UnremindedDose
 from carecircle.db.accounts import Account
-from carecircle.delivery.rendering import clock_time, date
+from carecircle.delivery.rendering import clock_time, date, earlier_ones, no_reminder_for
 from carecircle.delivery.wording import long_day, occurrence_url, plain
 from carecircle.domain.delivery import Kind
 from carecircle_email.envelope import Envelope
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 MAILBOX = re.compile(r"[^\s<>()\[\]\\,;:@\"]{1,64}@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*")
 """Nothing that could end the address on an SMTP command line or in a header; no quoted local parts either."""
+LISTED_DOSES = 30
+"""Of more doses a digest lists the newest: a mail that nobody reads to the end warns nobody."""
 # Unfolded headers: folding may tear a long Message-ID into encoded words.
 WIRE = policy.SMTP.clone(max_line_length=None)
 WIRE_UTF8 = policy.SMTPUTF8.clone(max_line_length=None)
@@ -85,7 +87,7 @@ class EmailChannel:
 
     async def compose(self, session: AsyncSession, facts: MessageFacts) -> Envelope:
         """The mail to the address that the account has at this moment. Raises `Undeliverable`."""
-        if facts.kind != Kind.DUE:
+        if facts.kind == Kind.ANSWERED:
             raise Undeliverable("kind_unsupported")  # a mail cannot replace another one
         account = await session.get(Account, facts.target_id)
         if account is None:
@@ -112,8 +114,8 @@ class EmailChannel:
         for name, value in self._headers(recipient, facts).items():
             message[name] = value
         words = self._words(facts)
-        message.set_content(self._render("due.txt", words), cte="quoted-printable")
-        message.add_alternative(self._render("due.html", words), subtype="html", cte="quoted-printable")
+        message.set_content(self._render(f"{facts.kind}.txt", words), cte="quoted-printable")
+        message.add_alternative(self._render(f"{facts.kind}.html", words), subtype="html", cte="quoted-printable")
         message.set_boundary(f"b-{facts.delivery_id}")
         content = message.as_bytes(policy=WIRE_UTF8 if utf8 else WIRE)
         return Envelope(self._sender.address, recipient, content, utf8)
@@ -123,7 +125,7 @@ class EmailChannel:
             "From": Address(self._sender.name, addr_spec=self._sender.address),
             "To": recipient,
             # Neutral whatever the receiver opted in to: subjects are shown on lock screens and kept in logs.
-            "Subject": f"Reminder for {clock_time(facts.nominal_local)}, {date(facts.nominal_local)}",
+            "Subject": subject(facts),
             "Date": format_datetime(facts.first_handoff_at),
             "Message-ID": f"<{facts.delivery_id}@{self._sender.domain}>",
             "Auto-Submitted": "auto-generated",
@@ -135,6 +137,7 @@ class EmailChannel:
         return headers
 
     def _words(self, facts: MessageFacts) -> dict[str, Any]:
+        earlier = len(facts.unreminded) - LISTED_DOSES
         return {
             "recipient": plain(facts.recipient_name),
             "patient": plain(facts.patient_name),
@@ -145,10 +148,27 @@ class EmailChannel:
             "dose": plain(facts.dose) if facts.dose else None,
             "url": occurrence_url(self._sender.app_url, facts.occurrence_id),
             "settings_url": self._sender.unsubscribe_url,
+            "doses": [_dose_words(dose) for dose in facts.unreminded[-LISTED_DOSES:]],
+            "earlier": earlier_ones(earlier) if earlier > 0 else None,
         }
 
     def _render(self, template: str, words: dict[str, Any]) -> str:
         return self._templates.get_template(template).render(words)
+
+
+def subject(facts: MessageFacts) -> str:
+    if facts.kind == Kind.NOT_REMINDED:
+        return no_reminder_for(len(facts.unreminded))
+    return f"Reminder for {clock_time(facts.nominal_local)}, {date(facts.nominal_local)}"
+
+
+def _dose_words(dose: UnremindedDose) -> dict[str, str | None]:
+    return {
+        "time": clock_time(dose.nominal_local),
+        "day": long_day(dose.nominal_local),
+        "medication": plain(dose.medication_name) if dose.medication_name else None,
+        "dose": plain(dose.dose) if dose.dose else None,
+    }
 
 
 def mailbox(address: str) -> tuple[str, bool]:

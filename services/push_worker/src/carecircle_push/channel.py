@@ -69,7 +69,7 @@ class PushChannel:
             payload=payload(facts, occurrence_url(self._app_url, facts.occurrence_id)),
             topic=topic(facts.occurrence_id),
             urgency="high" if facts.kind == Kind.DUE else "normal",
-            window_end=facts.missed_at,
+            window_end=facts.expires_at,
         )
 
     async def send(self, message: PushMessage) -> Outcome:

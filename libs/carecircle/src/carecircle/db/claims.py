@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, and_, case, exists, func, or_, select, upd
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from carecircle.db.deliveries import Delivery
+from carecircle.db.digests import tells_of_a_dose
 from carecircle.db.medications import Medication
 from carecircle.db.occurrences import OccurrenceRow
 from carecircle.db.patients import Membership
@@ -93,7 +94,7 @@ async def hand_off(session: AsyncSession, claim: Claim, *, first_handoff_at: dat
             Delivery.lease_until > now,
             Delivery.expires_at > now,
             OccurrenceRow.id == Delivery.occurrence_id,
-            or_(_still_due(), _answered()),
+            or_(_still_due(), _answered(), _not_reminded()),
         )
         .values(
             state=DeliveryState.HANDOFF,
@@ -194,6 +195,10 @@ def _still_due() -> ColumnElement[bool]:
 
 def _answered() -> ColumnElement[bool]:
     return and_(Delivery.kind == Kind.ANSWERED, OccurrenceRow.state.in_(("taken", "skipped")), _in_circle())
+
+
+def _not_reminded() -> ColumnElement[bool]:
+    return and_(Delivery.kind == Kind.NOT_REMINDED, tells_of_a_dose(), _in_circle(Membership.reminders.is_(True)))
 
 
 def _in_circle(*conditions: ColumnElement[bool]) -> ColumnElement[bool]:

@@ -29,7 +29,7 @@ class Delivery(Row):
     target_id: Mapped[UUID]
     """What is addressed: the account for e-mail, the push subscription for push."""
     kind: Mapped[str] = mapped_column(String(16))
-    """`due` (also a snooze's repeat) or `answered` (the visible replacement of R13)."""
+    """`due` (also a snooze's repeat), `answered` (the visible replacement of R13) or `not_reminded` (a digest, R11)."""
     step: Mapped[int] = mapped_column(default=0)
     """The occurrence's `reminder_step` this belongs to."""
     severity: Mapped[str] = mapped_column(String(16))
@@ -85,18 +85,22 @@ class NewDelivery:
     step: int
     severity: str
     expires_at: datetime
+    next_attempt_at: datetime | None = None
+    """Not before then; the reconciler gives it its job."""
 
 
 async def add_deliveries(session: AsyncSession, wanted: Iterable[NewDelivery], now: datetime) -> Sequence[Delivery]:
-    """Store those that do not exist yet; those stored. They count as enqueued: the caller adds their jobs at once."""
-    new = {
-        "state": DeliveryState.PENDING,
-        "generation": 1,
-        "enqueued_at": now,
-        "created_at": now,
-        "updated_at": now,
-    }
-    rows = [{"id": new_id(), **new, **asdict(delivery)} for delivery in wanted]
+    """Store those that do not exist yet; those stored.
+
+    What may be sent at once counts as enqueued: the caller adds its jobs.
+    """
+    new = {"state": DeliveryState.PENDING, "created_at": now, "updated_at": now}
+    enqueued = {"generation": 1, "enqueued_at": now}
+    later = {"generation": 0, "enqueued_at": None}
+    rows = [
+        {"id": new_id(), **new, **(later if delivery.next_attempt_at else enqueued), **asdict(delivery)}
+        for delivery in wanted
+    ]
     if not rows:
         return []
     return (await session.scalars(insert(Delivery).values(rows).on_conflict_do_nothing().returning(Delivery))).all()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -13,10 +13,12 @@ from sqlalchemy.orm import aliased
 
 from carecircle.db.accounts import Account
 from carecircle.db.deliveries import Delivery
+from carecircle.db.digests import Unreminded, unreminded_doses
 from carecircle.db.medications import Medication
 from carecircle.db.occurrences import Administration, OccurrenceRow
 from carecircle.db.patients import Membership, Patient
 from carecircle.db.schedules import ScheduleRow
+from carecircle.domain.delivery import Kind
 from carecircle.domain.medication import MedicationStatus
 from carecircle.domain.occurrence import OPEN, Facts, OccurrenceState
 
@@ -43,6 +45,8 @@ class DeliveryFacts:
     recipient: Account
     membership: Membership | None
     """None: the recipient has left the circle."""
+    unreminded: Sequence[Unreminded] = ()
+    """Of a digest: the doses that it tells of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,13 +99,23 @@ async def delivery_facts(session: AsyncSession, delivery_id: UUID) -> DeliveryFa
         return None
     occurrence, medication, schedule, newer, now, delivery, patient, recipient, membership = row
     dose = _dose(occurrence, medication, schedule, newer, now)
-    return DeliveryFacts(delivery, dose, patient, recipient, membership)
+    unreminded = await unreminded_doses(session, delivery_id) if delivery.kind == Kind.NOT_REMINDED else ()
+    return DeliveryFacts(delivery, dose, patient, recipient, membership, unreminded)
 
 
 async def people_to_remind(session: AsyncSession, patient_id: UUID) -> Sequence[UUID]:
     """The accounts of the circle that want to be told, in a fixed order."""
     wanting = select(Membership.account_id).where(Membership.patient_id == patient_id, Membership.reminders.is_(True))
     return (await session.scalars(wanting.order_by(Membership.created_at, Membership.id))).all()
+
+
+async def people_to_tell(session: AsyncSession, patient_ids: Collection[UUID]) -> Sequence[tuple[UUID, UUID]]:
+    """The same for many patients: each patient with each of these accounts."""
+    wanting = select(Membership.patient_id, Membership.account_id).where(
+        Membership.patient_id.in_(patient_ids), Membership.reminders.is_(True)
+    )
+    ordered = wanting.order_by(Membership.patient_id, Membership.created_at, Membership.id)
+    return [(patient_id, account_id) for patient_id, account_id in await session.execute(ordered)]
 
 
 async def standing_answer(session: AsyncSession, occurrence_id: UUID) -> Answer | None:

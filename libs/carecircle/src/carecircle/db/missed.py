@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from carecircle.db.deliveries import Delivery
@@ -15,12 +15,22 @@ from carecircle.db.occurrences import OccurrenceRow
 from carecircle.domain.delivery import DeliveryState, Kind
 from carecircle.domain.occurrence import NOT_REMINDED, OPEN, OccurrenceState
 
+SWEEP_LOCK = 0x43435357
+"""Any number, as long as no other advisory lock of this database has it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Unanswered:
     occurrence_id: UUID
+    patient_id: UUID
+    due_at: datetime
     reminded: bool
     """A reminder was handed over, or may have been."""
+
+
+async def sweeps_alone(session: AsyncSession) -> bool:
+    """Whether no other transaction is sweeping; none will be until this one ends."""
+    return (await session.execute(select(func.pg_try_advisory_xact_lock(SWEEP_LOCK)))).scalar_one()
 
 
 async def open_past_window(session: AsyncSession, now: datetime, *, limit: int) -> list[Unanswered]:
@@ -38,7 +48,7 @@ async def open_past_window(session: AsyncSession, now: datetime, *, limit: int) 
         .exists()
     )
     found = await session.execute(
-        select(OccurrenceRow.id, handed_over)
+        select(OccurrenceRow.id, OccurrenceRow.patient_id, OccurrenceRow.due_at, handed_over)
         .where(OccurrenceRow.state.in_(OPEN), OccurrenceRow.missed_at <= now)
         .order_by(OccurrenceRow.missed_at)
         .limit(limit)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from carecircle.channels import MessageFacts
+from carecircle.channels import MessageFacts, UnremindedDose
 from carecircle.db.facts import Answer, DeliveryFacts, standing_answer
 from carecircle.domain.delivery import Kind
 from carecircle.domain.occurrence import ANSWERED, LATE_AFTER, Skip, SkipReason, still_matters
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from sqlalchemy.ext.asyncio import AsyncSession
+
+    from carecircle.db.digests import Unreminded
 
 
 def unwanted(read: DeliveryFacts | None) -> SkipReason | None:
@@ -30,10 +32,16 @@ def unwanted(read: DeliveryFacts | None) -> SkipReason | None:
         return None if read.dose.facts.state in ANSWERED else SkipReason.SUPERSEDED
     if not read.membership.reminders:
         return SkipReason.INACTIVE
+    if read.delivery.kind == Kind.NOT_REMINDED:
+        return None if read.unreminded else _why_nothing_to_tell(read)
     verdict = still_matters(replace(read.dose.facts, already_sent=False), read.dose.now)
     if isinstance(verdict, Skip):
         return verdict.reason
     return None if read.delivery.step == read.dose.occurrence.reminder_step else SkipReason.SUPERSEDED
+
+
+def _why_nothing_to_tell(read: DeliveryFacts) -> SkipReason:
+    return SkipReason.ANSWERED if read.dose.facts.state in ANSWERED else SkipReason.INACTIVE
 
 
 async def message_facts(session: AsyncSession, read: DeliveryFacts) -> MessageFacts:
@@ -54,12 +62,22 @@ async def message_facts(session: AsyncSession, read: DeliveryFacts) -> MessageFa
         nominal_local=occurrence.nominal_local,
         due_at=occurrence.due_at,
         missed_at=occurrence.missed_at,
+        expires_at=delivery.expires_at,
         late=first_handoff_at - occurrence.due_at > LATE_AFTER,
         severity=delivery.severity,
-        medication_name=" ".join(filter(None, (medication.name, medication.strength))) if details else None,
-        dose=f"{plain(occurrence.dose_quantity)} {occurrence.dose_unit}" if details else None,
+        medication_name=product(medication.name, medication.strength) if details else None,
+        dose=amount(occurrence.dose_quantity, occurrence.dose_unit) if details else None,
         answer=phrase(answer, details=details) if answer else None,
         first_handoff_at=first_handoff_at,
+        unreminded=tuple(unreminded(one, details=details) for one in read.unreminded),
+    )
+
+
+def unreminded(dose: Unreminded, *, details: bool) -> UnremindedDose:
+    return UnremindedDose(
+        dose.nominal_local,
+        product(dose.medication, dose.strength) if details else None,
+        amount(dose.quantity, dose.unit) if details else None,
     )
 
 
@@ -76,6 +94,14 @@ def message_date(read: DeliveryFacts) -> datetime:
 def phrase(answer: Answer, *, details: bool) -> str:
     """`taken`, or `taken, recorded by Ana` for who asked for details."""
     return f"{answer.status}, recorded by {answer.by}" if details else answer.status
+
+
+def product(name: str, strength: str | None) -> str:
+    return f"{name} {strength}" if strength else name
+
+
+def amount(quantity: Decimal, unit: str) -> str:
+    return f"{plain(quantity)} {unit}"
 
 
 def plain(quantity: Decimal) -> str:

@@ -8,20 +8,28 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from carecircle.delivery.wording import plain
 from carecircle.domain.delivery import Kind
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from carecircle.channels import MessageFacts
+    from carecircle.channels import MessageFacts, UnremindedDose
 
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+OUR_FAULT = "This is our fault, not yours."
+ASK_FIRST = "Check the plan or ask the pharmacist; never double a dose."
+SHOWN_DOSES = 3
+"""As many as a small screen has room for beside what to do about them."""
+NAME_LENGTH = 40
 PLEASE_CHECK = "Check before taking: it may have been given already. Never take a double dose."
 
 
 def title(facts: MessageFacts) -> str:
     """One short line, the same for everybody: `08:00 medicine`."""
+    if facts.kind == Kind.NOT_REMINDED:
+        return no_reminder_for(len(facts.unreminded))
     clock = clock_time(facts.nominal_local)
     if facts.kind == Kind.ANSWERED:
         return f"{clock} medicine: answered"
@@ -35,6 +43,8 @@ def body(facts: MessageFacts) -> str:
 
 def sentences(facts: MessageFacts) -> list[str]:
     """The same, sentence by sentence."""
+    if facts.kind == Kind.NOT_REMINDED:
+        return unreminded_sentences(facts)
     slot = f"{clock_time(facts.nominal_local)} dose, {date(facts.nominal_local)}"
     of_what = f": {facts.medication_name}, {facts.dose}, for {facts.patient_name}" if facts.medication_name else ""
     if facts.kind == Kind.ANSWERED:
@@ -42,6 +52,35 @@ def sentences(facts: MessageFacts) -> list[str]:
     if facts.late:
         return [f"The {slot}{of_what}, was due at {clock_time(facts.nominal_local)}.", PLEASE_CHECK]
     return [f"It is time for the {slot}{of_what}.", "Please record it once it was taken or skipped."]
+
+
+def unreminded_sentences(facts: MessageFacts) -> list[str]:
+    """Of many doses the newest are named, so that what to do is never cut off."""
+    slots = list(dict.fromkeys(unreminded_slot(dose) for dose in facts.unreminded))
+    named = ", ".join(slots[-SHOWN_DOSES:])
+    more = f"{earlier_ones(len(slots) - SHOWN_DOSES)} and " if len(slots) > SHOWN_DOSES else ""
+    of_whom = f" for {plain(facts.patient_name, NAME_LENGTH)}" if named_for(facts) else ""
+    these = "This dose" if len(facts.unreminded) == 1 else "These doses"
+    return [f"{these}{of_whom} had no reminder: {more}{named}.", OUR_FAULT, ASK_FIRST]
+
+
+def unreminded_slot(dose: UnremindedDose) -> str:
+    """`08:00 on Tue 3 Mar`, for who asked for details with the medicine."""
+    what = f" ({plain(f'{dose.medication_name}, {dose.dose}', NAME_LENGTH)})" if dose.medication_name else ""
+    return f"{clock_time(dose.nominal_local)} on {date(dose.nominal_local)}{what}"
+
+
+def named_for(facts: MessageFacts) -> bool:
+    """Whether the recipient asked for details."""
+    return facts.medication_name is not None
+
+
+def earlier_ones(number: int) -> str:
+    return "1 earlier one" if number == 1 else f"{number} earlier ones"
+
+
+def no_reminder_for(number: int) -> str:
+    return "A dose had no reminder" if number == 1 else f"{number} doses had no reminder"
 
 
 def clock_time(local: datetime) -> str:

@@ -24,6 +24,7 @@ from carecircle.delivery.lease import Lease
 from carecircle.delivery.message import message_date, message_facts, unwanted
 from carecircle.delivery.verdict import Dead, Done, Later, Nothing, Verdict
 from carecircle.domain.delivery import (
+    DIGEST_SETTLING,
     OPEN_STATES,
     Ambiguous,
     Broken,
@@ -276,7 +277,13 @@ def skip_reason(state: DeliveryState, outcome: str | None) -> SkipReason:
 
 def wanted_at(read: DeliveryFacts) -> datetime:
     """When the message was to go out."""
-    return read.dose.occurrence.remind_at if read.delivery.kind == Kind.DUE else read.delivery.created_at
+    match read.delivery.kind:
+        case Kind.DUE:
+            return read.dose.occurrence.remind_at
+        case Kind.NOT_REMINDED:
+            return read.delivery.created_at + DIGEST_SETTLING
+        case _:
+            return read.delivery.created_at
 
 
 async def stop(task: asyncio.Future[Any]) -> None:

@@ -25,7 +25,10 @@ class DeliveryBody(Answer):
     occurrence_id: UUID
     recipient: RecipientBody
     channel: str
-    kind: str = Field(description="`due`: a reminder; `answered`: replaces it when somebody answered.")
+    kind: str = Field(
+        description="`due`: a reminder; `answered`: replaces it when somebody answered; `not_reminded`: one message "
+        "about all the doses that ended without a reminder while the service could send none."
+    )
     step: int = Field(description="0 for the first reminder of a dose, more after each snooze.")
     severity: str
     state: DeliveryState
