@@ -63,6 +63,7 @@ MATRIX = [
     Wish("POST", "{as_needed}/administrations", {"even_if_early": True}, **EDIT),
     Wish("GET", "{circle}/occurrences", **READ),
     Wish("GET", "{occurrence}", **READ),
+    Wish("GET", "{occurrence}/explain", **READ),
     Wish("POST", "{occurrence}/administrations", {"status": "taken"}, **EDIT),
     Wish("DELETE", "{answered}/administrations/{administration}", **EDIT),
     Wish("POST", "{occurrence}/snooze", {"minutes": 5}, **EDIT),

@@ -21,7 +21,7 @@ def operations(document) -> list[tuple[str, str, dict]]:
 def test_it_is_openapi_3_1_and_names_every_operation_once(document):
     assert document["openapi"].startswith("3.1")
     names = [one["operationId"] for _, _, one in operations(document)]
-    assert len(names) == len(set(names)) == 38
+    assert len(names) == len(set(names)) == 39
     assert all(re.fullmatch(r"[a-z]+(_[a-z]+)+", name) for name in names), names
 
 
@@ -57,6 +57,7 @@ def test_every_path_is_there(document):
         GET /v1/schedules/{schedule_id}/allowance
         GET /v1/patients/{patient_id}/occurrences
         GET /v1/occurrences/{occurrence_id}
+        GET /v1/occurrences/{occurrence_id}/explain
         POST /v1/occurrences/{occurrence_id}/administrations
         DELETE /v1/occurrences/{occurrence_id}/administrations/{administration_id}
         POST /v1/occurrences/{occurrence_id}/snooze

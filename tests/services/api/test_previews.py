@@ -317,3 +317,13 @@ class TestSaved:
         made = await circle.schedule()
         stranger = await person("stranger")
         refused(await stranger.get(f"/v1/schedules/{made['id']}/preview"), 404, "not_found")
+
+
+async def test_a_dose_explains_itself(anna, circle):
+    await circle.schedule()
+    [dose, *_] = await circle.occurrences()
+    await anna.post(f"/v1/occurrences/{dose['id']}/administrations", {"status": "skipped", "reason": "Felt sick"})
+    found = (await anna.get(f"/v1/occurrences/{dose['id']}/explain")).json()
+    assert found["state"] == "skipped"
+    assert [step["code"] for step in found["steps"]] == ["planned", "skipped"]
+    assert "Secretamol" not in str(found)

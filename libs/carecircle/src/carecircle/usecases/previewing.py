@@ -7,13 +7,17 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from carecircle.db.facts import people_to_remind
-from carecircle.db.occurrences import taken_times
+from carecircle.db.occurrences import occurrence_by_id, taken_times
 from carecircle.db.patients import names_of
 from carecircle.db.schedules import circumstances
+from carecircle.db.stories import answer_stories, dose_story, message_stories
 from carecircle.domain.as_needed import AsNeededRule
 from carecircle.domain.errors import NotFound
+from carecircle.domain.explain import explain
+from carecircle.domain.people import Action
 from carecircle.domain.preview import Preview, preview
 from carecircle.domain.schedule import Background
+from carecircle.usecases.access import Actor, require
 from carecircle.usecases.planning import background_of
 from carecircle.usecases.schedules import get_schedule
 
@@ -25,7 +29,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
 
     from carecircle.channels import ChannelSpec
-    from carecircle.usecases.access import Actor
+    from carecircle.domain.explain import Explained
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,12 @@ class SavedPreview:
     preview: Preview
     recipients: list[Recipient]
     active: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    state: str
+    steps: list[Explained]
 
 
 async def preview_schedule(
@@ -71,6 +81,17 @@ async def preview_schedule(
         valid_from=valid_from,
     )
     return SavedPreview(found, await recipients_of(session, schedule.patient_id, channels), around.active)
+
+
+async def explain_occurrence(session: AsyncSession, actor: Actor, occurrence_id: UUID, now: datetime) -> Explanation:
+    """Everything that happened to one dose, in order."""
+    row = await occurrence_by_id(session, occurrence_id)
+    if row is None:
+        raise NotFound
+    await require(session, actor, row.patient_id, Action.READ)
+    messages = await message_stories(session, occurrence_id)
+    answers = await answer_stories(session, occurrence_id)
+    return Explanation(row.state, explain(dose_story(row), messages, answers, now))
 
 
 async def recipients_of(

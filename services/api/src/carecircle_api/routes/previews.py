@@ -8,23 +8,32 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from carecircle.domain.errors import Invalid
+from carecircle.domain.occurrence import OccurrenceState
 from carecircle.domain.preview import ZoneChange, preview
 from carecircle.domain.routine import Routine
 from carecircle.domain.schedule import Background, SchedulePlan
 from carecircle.domain.zones import zone_named
-from carecircle.usecases.previewing import preview_schedule
+from carecircle.usecases.previewing import explain_occurrence, preview_schedule
 from carecircle_api.deps import ServicesDep, WorkDep
 from carecircle_api.idempotency import KeepingRoute
-from carecircle_api.schemas.previews import PreviewBody, PreviewRequestBody, RecipientBody, SavedPreviewBody, fields
+from carecircle_api.schemas.previews import (
+    ExplainedBody,
+    ExplanationBody,
+    PreviewBody,
+    PreviewRequestBody,
+    RecipientBody,
+    SavedPreviewBody,
+    fields,
+)
 from carecircle_api.schemas.problem import IN_A_CIRCLE, SIGNED_IN, problems
 from carecircle_api.schemas.values import Id
 
 LONGEST = timedelta(days=3653)
 
-router = APIRouter(prefix="/v1/schedules", tags=["schedules"], route_class=KeepingRoute)
+router = APIRouter(prefix="/v1", route_class=KeepingRoute)
 
 
-@router.post("/preview", responses=problems(*SIGNED_IN))
+@router.post("/schedules/preview", responses=problems(*SIGNED_IN), tags=["schedules"])
 async def preview_body(body: PreviewRequestBody, work: WorkDep) -> PreviewBody:
     """What this schedule would do in any period, past or to come, also on a journey. Nothing is saved."""
     if not body.since < body.until:
@@ -50,7 +59,7 @@ async def preview_body(body: PreviewRequestBody, work: WorkDep) -> PreviewBody:
     )
 
 
-@router.get("/{schedule_id}/preview", responses=problems(*IN_A_CIRCLE))
+@router.get("/schedules/{schedule_id}/preview", responses=problems(*IN_A_CIRCLE), tags=["schedules"])
 async def preview_saved_schedule(
     schedule_id: Id,
     work: WorkDep,
@@ -65,6 +74,17 @@ async def preview_saved_schedule(
             "recipients": [RecipientBody.model_validate(one) for one in found.recipients],
             "paused": not found.active,
         }
+    )
+
+
+@router.get("/occurrences/{occurrence_id}/explain", responses=problems(*IN_A_CIRCLE), tags=["occurrences"])
+async def explain_one_occurrence(occurrence_id: Id, work: WorkDep) -> ExplanationBody:
+    """Why a reminder was or was not sent: one sentence a step, from the plan to the answer."""
+    found = await explain_occurrence(work.session, work.actor, occurrence_id, work.now)
+    return ExplanationBody(
+        occurrence_id=occurrence_id,
+        state=OccurrenceState(found.state),
+        steps=[ExplainedBody.model_validate(step) for step in found.steps],
     )
 
 

@@ -9,6 +9,7 @@ from uuid import UUID
 from pydantic import ConfigDict, Field, JsonValue
 
 from carecircle.domain.as_needed import Allowance
+from carecircle.domain.occurrence import OccurrenceState
 from carecircle.domain.preview import Foreseen, Preview
 from carecircle_api.schemas.as_needed import AllowanceBody
 from carecircle_api.schemas.patients import RoutineBody
@@ -137,6 +138,18 @@ class RecipientBody(Answer):
 class SavedPreviewBody(PreviewBody):
     recipients: list[RecipientBody] = Field(description="Who is told of each dose, as things are now.")
     paused: bool = Field(description="The medication is not being taken: nothing of this is planned.")
+
+
+class ExplainedBody(Answer):
+    at: datetime
+    code: str = Field(description="For programs: `planned`, `gap`, `sent`, `not_sent`, `failed`, `taken`, `missed`, …")
+    text: str = Field(description="For people, without the medicine's name.")
+
+
+class ExplanationBody(Answer):
+    occurrence_id: UUID
+    state: OccurrenceState
+    steps: list[ExplainedBody] = Field(description="In the order they happened; the last one is what holds now.")
 
 
 def fields(found: Preview) -> dict[str, object]:
