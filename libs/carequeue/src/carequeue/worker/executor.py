@@ -103,7 +103,7 @@ class Executor:
         try:
             if run.job.scheduler_id is not None and not run.returning:
                 await self._advance_scheduler(run)
-            if run.returning:
+            if run.returning or run.lost:  # before its handler began; what is lost is dropped
                 return handed_back(self._attempt_of(run))
             value = await self._perform(run)
         except (Exception, SystemExit, asyncio.CancelledError) as error:  # noqa: BLE001 - it is its job's
