@@ -80,6 +80,7 @@ ELSEWHERE = {
     ("get", "/v1/patients"),
     ("post", "/v1/invitations/{token}/accept"),
     ("post", "/v1/schedules/preview"),
+    ("post", "/v1/schedules/import"),
     ("get", "/v1/push-subscriptions"),
     ("post", "/v1/push-subscriptions"),
     ("delete", "/v1/push-subscriptions/{subscription_id}"),

@@ -327,3 +327,37 @@ async def test_a_dose_explains_itself(anna, circle):
     assert found["state"] == "skipped"
     assert [step["code"] for step in found["steps"]] == ["planned", "skipped"]
     assert "Secretamol" not in str(found)
+
+
+class TestImport:
+    async def test_what_was_read_can_be_previewed_and_saved(self, anna, circle):
+        body = {"rrule": "FREQ=MONTHLY;BYMONTHDAY=31;BYHOUR=9", "start": "2026-01-31T09:00", "dose": TABLET}
+        found = (await anna.post("/v1/schedules/import", body)).json()
+        assert found["schedule"]["month_end"] == "skip"
+        preview = {"patient_zone": BERLIN, "since": "2026-01-01T00:00:00Z", "until": "2026-04-01T00:00:00Z"}
+        asked = await anna.post("/v1/schedules/preview", preview | {"schedule": found["schedule"]})
+        assert due(asked.json()) == ["2026-01-31T08:00", "2026-03-31T07:00"]
+        await anna.made(f"/v1/medications/{circle.medication['id']}/schedules", found["schedule"])
+
+    async def test_an_hourly_rule_comes_as_an_interval(self, anna, circle):
+        body = {"rrule": "FREQ=HOURLY;INTERVAL=8;UNTIL=20261231", "start": "2026-11-24T22:00", "dose": TABLET}
+        found = (await anna.post("/v1/schedules/import", body)).json()
+        assert (found["schedule"]["kind"], found["schedule"]["start"]) == ("interval", "2026-11-24T22:00")
+        assert found["notes"]
+        await anna.made(f"/v1/medications/{circle.medication['id']}/schedules", found["schedule"])
+
+    @pytest.mark.parametrize(
+        ("body", "field"),
+        [
+            ({"rrule": "FREQ=SECONDLY", "start": "2026-01-31T09:00"}, "rrule"),
+            ({"rrule": "FREQ=MINUTELY", "start": "2026-01-31T09:00"}, "rrule"),
+            ({"rrule": "FREQ=DAILY;COUNT=1000000", "start": "2026-01-31T09:00"}, "rrule"),
+            ({"rrule": "FREQ=DAILY"}, "start"),
+            ({}, "rrule"),
+            ({"rrule": "FREQ=DAILY", "start": "2026-01-31T09:00", "icalendar": "x"}, "rrule"),
+            ({"icalendar": "BEGIN:VEVENT"}, "icalendar"),
+            ({"rrule": "FREQ=DAILY", "start": "2026-01-31T09:00", "zone": "EST"}, "zone"),
+        ],
+    )
+    async def test_bombs_and_nonsense_are_refused(self, anna, refused, body, field):
+        refused(await anna.post("/v1/schedules/import", body | {"dose": TABLET}), 422, "invalid", field=field)

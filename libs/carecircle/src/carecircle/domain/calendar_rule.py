@@ -66,7 +66,8 @@ class EveryDate:
     unit: DateUnit
 
     def __post_init__(self) -> None:
-        if not 1 <= self.n <= (longest := LONGEST_STEP[self.unit]):
+        longest = LONGEST_STEP[self.unit]
+        if not 1 <= self.n <= longest:
             raise Invalid(f"Every 1 to {longest} {self.unit}s.", field="every.n")
 
 

@@ -23,7 +23,7 @@ from pydantic import (
 )
 
 from carecircle.domain.errors import Invalid
-from carecircle.domain.times import duration, local_date_time
+from carecircle.domain.times import duration, duration_text, local_date_time
 
 FIRST_YEAR, LAST_YEAR = 2000, 2200
 RFC3339 = re.compile(
@@ -142,6 +142,10 @@ def _local(value: object) -> object:
     return local
 
 
+def _local_text(local: datetime) -> str:
+    return local.isoformat(timespec="minutes")
+
+
 def _uuid(value: object) -> object:
     if isinstance(value, UUID):
         return value
@@ -196,12 +200,16 @@ QueryInstant = Annotated[
 LocalDateTime = Annotated[
     datetime,
     BeforeValidator(_local),
+    PlainSerializer(_local_text, return_type=str),
     WithJsonSchema(
         {"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:00)?$"}, mode="validation"
     ),
 ]
 Duration = Annotated[
-    timedelta, BeforeValidator(_length), WithJsonSchema({"type": "string", "format": "duration"}, mode="validation")
+    timedelta,
+    BeforeValidator(_length),
+    PlainSerializer(duration_text, return_type=str),
+    WithJsonSchema({"type": "string", "format": "duration"}, mode="validation"),
 ]
 Day = Annotated[date, BeforeValidator(_day), WithJsonSchema({"type": "string", "format": "date"}, mode="validation")]
 WallTime = Annotated[str, StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
