@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,10 +13,13 @@ from sqlalchemy import update
 
 from carecircle.db.schedules import ScheduleRow
 from carecircle.domain.calendar_rule import CalendarRule
+from carecircle.domain.dose import Dose
 from carecircle.domain.errors import Invalid
 from carecircle.domain.interval_rule import Anchor, EveryTime, IntervalMode, IntervalRule, TimeUnit
+from carecircle.domain.medication import Severity
 from carecircle.domain.occurrence import AdministrationStatus, AlreadyRecorded
 from carecircle.domain.routine import When
+from carecircle.domain.steps_rule import Step, StepsRule
 from carecircle.usecases.doses import record_administration, undo_administration
 from carecircle.usecases.patients import change_patient
 from carecircle.usecases.planning import HORIZON, patient_zone_changed, plan_ahead
@@ -280,3 +285,17 @@ async def test_a_schedule_of_so_many_doses_ends(session: AsyncSession, circle: A
         await plan_ahead(session, HORIZON, kit.now + days * 24 * HOUR, limit=10)
 
     assert await circle.planned(session) == ["10T18:00", "11T06:00", "11T18:00"]
+
+
+async def test_another_severity_leaves_the_doses_of_a_taper_alone(session: AsyncSession, circle: Any, kit: Any) -> None:
+    """It once gave every dose that was open the amount of the first step."""
+    steps = tuple(Step(date(2026, 4, day), date(2026, 4, day), Dose(Decimal(22 - day), "mg")) for day in (11, 12))
+    rule = StepsRule((time(8, 0),), steps)
+    plan = kit.make_plan(rule=rule, start_date=date(2026, 4, 11), dose=steps[0].dose)
+    schedule = await create_schedule(session, circle.anna, circle.medication.id, plan, kit.now)
+
+    critical = replace(plan, severity=Severity.CRITICAL)
+    await revise_schedule(session, circle.anna, schedule.id, critical, kit.now)
+
+    assert [row.dose_quantity for row in await circle.occurrences(session)] == [11, 10]
+    assert schedule.revision == 1

@@ -105,7 +105,8 @@ async def revise_schedule(
     past: list[datetime] = []
     if after.same_slots_as(before):
         await session.flush()
-        await change_dose_text(session, schedule, now)
+        if after.dose != before.dose:  # never for steps, whose doses are part of the rule
+            await change_dose_text(session, schedule, now)
     else:
         past = await _replace_slots(session, schedule, after, around, now, horizon)
     _note(session, actor, "schedule.revised", schedule, difference(plan_to_json(before), plan_to_json(after)))

@@ -307,10 +307,14 @@ class StepsBody(PlanBody):
         return self.planned(rule, start_date, steps[0].dose, end_date=rule.end_date)
 
     def _step(self, number: int, step: StepBody, today: date) -> Step:
+        try:
+            dose = step.dose.dose()
+        except Invalid as refused:
+            raise Invalid(refused.message, field=f"steps.{number}.{refused.field}") from None
         return Step(
             start_date=step.start_date or self.start_date or today,
             end_date=step.end_date or self.end_date,
-            dose=step.dose.dose(),
+            dose=dose,
             days_of_week=_weekdays(step.days_of_week, f"steps.{number}.days_of_week"),
         )
 
