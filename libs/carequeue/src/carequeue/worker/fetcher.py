@@ -78,10 +78,10 @@ class Fetcher:
 
     def _land(self, flight: Flight, reply: StepReply) -> None:
         self._slots.landed(flight, len(reply.jobs))
-        if reply.jobs:
-            self._start(reply.jobs)  # first: handlers may wait for the network while hooks run
         if flight.outcomes:
-            self._reporter.answered(flight, reply.codes)
+            self._reporter.answered(flight, reply.codes)  # first: one of the fetched jobs may be the retry of these
+        if reply.jobs:
+            self._start(reply.jobs)
         if reply.next_due is not None:
             self._bell.ring_at(reply.next_due)
         if reply.limited_for:
