@@ -100,6 +100,8 @@ async def _content(redis: Redis, key: str, suffix: str, era: Era) -> Any:
     match await redis.type(key):
         case "string" if suffix.endswith(":lock"):
             return {"token": "…", "expires": await redis.pttl(key) > 0}
+        case "string" if suffix == "limiter" or suffix.startswith("de:"):
+            return {"holds": await redis.get(key), "expires": _lasting(await redis.pttl(key))}
         case "string":
             return await redis.get(key)
         case "list":
@@ -114,6 +116,10 @@ async def _content(redis: Redis, key: str, suffix: str, era: Era) -> Any:
             return [{name: era.text(text) for name, text in entry.items()} for _, entry in await redis.xrange(key)]
         case other:
             return f"a {other}"
+
+
+def _lasting(pttl: int) -> str:
+    return "never" if pttl < 0 else f"in {round(pttl / STEP_MS) * STEP_MS // 1000}s"
 
 
 def _field(name: str, text: str, era: Era) -> Any:

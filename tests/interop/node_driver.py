@@ -218,6 +218,12 @@ class NodeDriver(Side):
     async def is_paused(self) -> Any:
         return await self.call("q", "isPaused")
 
+    async def deduplication_job(self, deduplication_id: str) -> Any:
+        return await self.call("q", "getDeduplicationJobId", deduplication_id)
+
+    async def remove_deduplication(self, deduplication_id: str) -> Any:
+        return bool(await self.call("q", "removeDeduplicationKey", deduplication_id))
+
     async def remove(self, job_id: str) -> Any:
         return bool(await self.call("q", "remove", job_id))
 

@@ -144,6 +144,12 @@ class OurDriver(Side):
     async def is_paused(self) -> Any:
         return await self._queue.is_paused()
 
+    async def deduplication_job(self, deduplication_id: str) -> Any:
+        return await self._queue.deduplication_job(deduplication_id)
+
+    async def remove_deduplication(self, deduplication_id: str) -> Any:
+        return await self._queue.remove_deduplication(deduplication_id)
+
     async def remove(self, job_id: str) -> Any:
         with refusals():
             return await self._queue.remove(job_id)

@@ -47,6 +47,7 @@ class Walk:
             "backoff": [0, HOUR, {"type": "exponential", "delay": HOUR}],
             "removeOnComplete": [True, 1, 2],
             "removeOnFail": [True, 1],
+            "deduplication": [{"id": "d"}, {"id": "d", "keepLastIfActive": True}, {"id": "e", "replace": True}],
         }.items():
             if self._random.random() < 0.3:
                 chosen[name] = self._random.choice(values)

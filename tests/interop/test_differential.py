@@ -17,8 +17,9 @@ from redis.asyncio import Redis
 from tests.interop.differences import DIFFERENCES, unexplained
 from tests.interop.dump import differences
 from tests.interop.node_driver import NodeDriver, run
-from tests.interop.operations import CASES
+from tests.interop.operations import CASES as BASIC_CASES
 from tests.interop.our_driver import OurDriver
+from tests.interop.queue_operations import QUEUE_CASES
 from tests.interop.random_operations import walk
 from tests.interop.support import Node
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from tests.interop.node_driver import Outcome
     from tests.interop.operations import Case
 
+CASES = [*BASIC_CASES, *QUEUE_CASES]
 SEEDS = range(int(os.environ.get("CARECIRCLE_TEST_WALKS", "10")))
 
 pytestmark = [pytest.mark.node, pytest.mark.redis, pytest.mark.asyncio(loop_scope="module")]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from carequeue import Backoff, KeepJobs, ParentRef, Repeat
+from carequeue import Backoff, Deduplication, KeepJobs, ParentRef, Repeat
 
 if TYPE_CHECKING:
     from carequeue.options import Keep
@@ -57,9 +57,21 @@ def parent(said: dict[str, str]) -> ParentRef:
     return ParentRef(said["id"], said["queue"])
 
 
+def deduplication(said: dict[str, Any]) -> Deduplication:
+    flags = {ours: said[theirs] for ours, theirs in DEDUPLICATION_FLAGS.items() if theirs in said}
+    return Deduplication(said["id"], span(said["ttl"]) if "ttl" in said else None, **flags)
+
+
 def same(value: Any) -> Any:
     return value
 
+
+DEDUPLICATION_FLAGS = {
+    "extend": "extend",
+    "replace": "replace",
+    "keep_last_if_active": "keepLastIfActive",
+    "reschedule": "reschedule",
+}
 
 WORDS: dict[str, tuple[str, Any]] = {
     "jobId": ("job_id", same),
@@ -75,4 +87,5 @@ WORDS: dict[str, tuple[str, Any]] = {
     "sizeLimit": ("size_limit", same),
     "timestamp": ("timestamp", instant),
     "parent": ("parent", parent),
+    "deduplication": ("deduplication", deduplication),
 }

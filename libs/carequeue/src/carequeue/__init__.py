@@ -25,7 +25,7 @@ from carequeue.events import Event, QueueEvents
 from carequeue.inspect import Counts, Inspector, WorkerInfo
 from carequeue.job import Job, JobState
 from carequeue.kind import JobKind, NewJob
-from carequeue.options import Backoff, JobOptions, KeepJobs, ParentRef, WorkerOptions
+from carequeue.options import Backoff, Deduplication, JobOptions, KeepJobs, ParentRef, WorkerOptions
 from carequeue.queue import Queue
 from carequeue.repeat import Repeat
 from carequeue.scheduler import Scheduler
@@ -37,6 +37,7 @@ __all__ = [
     "CarequeueError",
     "ConnectionLost",
     "Counts",
+    "Deduplication",
     "Event",
     "Inspector",
     "Instruction",

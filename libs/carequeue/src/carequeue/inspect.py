@@ -203,6 +203,10 @@ class Inspector:
         """The rows of a job's log from `start` to `end` (included), the oldest first."""
         return await self._reading.logs(job_id, start, end)
 
+    async def deduplication_job(self, deduplication_id: str) -> str | None:
+        """The id of the job that keeps others with this deduplication id out; None if one may be added."""
+        return await self._reading.text(self.keys.deduplication(deduplication_id))
+
     # The queue
 
     async def is_paused(self) -> bool:

@@ -85,6 +85,40 @@ class ParentRef:
     queue_key: str
 
 
+@dataclass(frozen=True, slots=True)
+class Deduplication:
+    """Which added jobs are the same: at most one of those with this `id` is pending; `add` returns the one that is.
+
+    Simple, only an `id`: until that job has ended. With a `ttl`, for so long after it was added, ended or not; with
+    `extend`, each job that is kept out starts that time anew. `replace`: while the pending job is delayed, the newer
+    one takes its place. `reschedule`: while it is delayed, it stays but moves to the newer one's time.
+    `keep_last_if_active`: while it runs, the newest of those kept out is remembered, and added when it has ended.
+    """
+
+    id: str
+    ttl: timedelta | None = None
+    extend: bool = False
+    replace: bool = False
+    keep_last_if_active: bool = False
+    reschedule: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.id or not self.id.isprintable():
+            raise InvalidOption(f"a deduplication id is printable text and not empty, got {self.id!r}")
+        if self.ttl is not None and self.ttl <= ZERO:
+            raise InvalidOption(f"a deduplication's ttl is longer than nothing, got {self.ttl}")
+
+    @classmethod
+    def throttle(cls, id: str, ttl: timedelta) -> Deduplication:  # noqa: A002 - the field's name
+        """The first job counts, for `ttl`."""
+        return cls(id, ttl)
+
+    @classmethod
+    def debounce(cls, id: str, ttl: timedelta) -> Deduplication:  # noqa: A002 - the field's name
+        """The last job counts: give the jobs `ttl` as their delay, and each replaces the one before."""
+        return cls(id, ttl, extend=True, replace=True)
+
+
 class JobWords(TypedDict, total=False):
     """The keyword arguments of `Queue.add`, `JobKind` and their like: the fields of JobOptions."""
 
@@ -102,6 +136,7 @@ class JobWords(TypedDict, total=False):
     size_limit: int | None
     timestamp: datetime | None
     parent: ParentRef | None
+    deduplication: Deduplication | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +157,7 @@ class JobOptions:
     size_limit: int | None = None
     timestamp: datetime | None = None
     parent: ParentRef | None = None
+    deduplication: Deduplication | None = None
 
     def __post_init__(self) -> None:
         if self.job_id is not None:
@@ -137,6 +173,8 @@ class JobOptions:
             _check_aware("timestamp", self.timestamp)
         if self.priority is not None and not 0 <= self.priority <= MAX_PRIORITY:
             raise InvalidOption(f"a priority is between 0 (first) and {MAX_PRIORITY}, got {self.priority}")
+        if self.parent is not None and self.deduplication is not None:
+            raise InvalidOption("a child cannot be deduplicated: its parent would wait for a job that was not added")
         _check_not_negative("attempts", self.attempts)
         _check_not_negative("keep_logs", self.keep_logs)
         _check_not_negative("stack_trace_limit", self.stack_trace_limit)

@@ -70,6 +70,8 @@ class Queue(Inspector):
     async def add(self, kind: JobKind[Any] | str, data: Any = None, **options: Unpack[JobWords]) -> Job[Any]:
         """Add a job; its options win over the kind's, those over the queue's.
 
+        A job that its `deduplication` keeps out is not added; what comes back has the id of the one that is there.
+
         A `job_id` that exists already, finished jobs that are kept included, adds nothing and is no error: so with a
         `job_id` adding may be repeated after ConnectionLost. Without one a repetition may add the job twice.
 
@@ -182,6 +184,10 @@ class Queue(Inspector):
         """
         return await self._commands.add_log(job_id, row, keep)
 
+    async def remove_deduplication(self, deduplication_id: str) -> bool:
+        """Let the next job with this deduplication id be added, whatever became of the last; False if one could be."""
+        return await self._administration.close_window(deduplication_id)
+
     # All jobs
 
     async def pause(self) -> None:
@@ -287,6 +293,10 @@ class Queue(Inspector):
         said = new.options.over(self._defaults)
         if any(each is not None for each in (said.job_id, said.delay, said.run_at, said.timestamp, said.parent)):
             raise InvalidOption("the runs of a scheduler have ids and times of their own, and no parent")
+        if said.deduplication is not None:
+            raise InvalidOption(
+                "the runs of a scheduler are not deduplicated: one that is kept out would end the chain"
+            )
         now = self._now()
         record = encode_job(new, self._defaults, from_ms(now))
         opts = {word: value for word, value in encode_options(said).items() if (word, value) != ("attempts", 0)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal, cast
 
 from carequeue.errors import QueueNotPaused
+from carequeue.store.connection import redis_errors
 from carequeue.store.script import Scripts
 
 AT_ONCE = 1000
@@ -55,6 +56,10 @@ class Administration(Scripts):
     async def update_data(self, job_id: str, data: str) -> None:
         """Raises JobNotFound."""
         await self._on_job("updateData", job_id, job_id, data)
+
+    async def close_window(self, deduplication_id: str) -> bool:
+        with redis_errors(self.client):
+            return await self._execute("DEL", self.keys.deduplication(deduplication_id)) == 1
 
     async def drain(self, now: int, *, delayed: bool) -> None:
         await self._run("drain", now, "1" if delayed else "")

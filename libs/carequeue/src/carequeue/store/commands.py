@@ -66,7 +66,7 @@ class Commands(Scripts):
         for job in jobs:
             arguments += (
                 job.id, job.name, job.data, job.opts, job.timestamp, job.delay, job.priority, "1" if job.lifo else "",
-                job.parent_key, job.parent,
+                job.parent_key, job.parent, job.deduplication,
             )  # fmt: skip
         reply = await self._run("add", *arguments)
         if reply and isinstance(reply[0], int):

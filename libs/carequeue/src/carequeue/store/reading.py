@@ -50,6 +50,10 @@ class Reading(Scripts):
         with redis_errors(self.client):
             return cast("list[str]", await self._execute("LRANGE", self.keys.logs(job_id), start, end))
 
+    async def text(self, key: str) -> str | None:
+        with redis_errors(self.client):
+            return cast("str | None", await self._execute("GET", key))
+
     async def is_paused(self) -> bool:
         with redis_errors(self.client):
             return bool(await self._execute("HEXISTS", self.keys.meta, "paused"))

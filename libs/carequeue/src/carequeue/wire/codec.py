@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from carequeue.errors import InvalidOption, PayloadError
 from carequeue.job import Job
-from carequeue.options import Backoff, JobOptions, ParentRef
+from carequeue.options import Backoff, Deduplication, JobOptions, ParentRef
 from carequeue.wire.json_text import parse, stringify
 from carequeue.wire.keep import decode_keep, encode_keep
 from carequeue.wire.keys import split_job_key
@@ -35,6 +35,13 @@ PLAIN_OPTIONS = {
 }
 """Options whose value is the same on the wire, by our name."""
 
+DEDUPLICATION_FLAGS = {
+    "extend": "extend",
+    "replace": "replace",
+    "keep_last_if_active": "keepLastIfActive",
+    "reschedule": "reschedule",
+}
+
 _OPTS = json.JSONEncoder(separators=(",", ":"))
 
 
@@ -52,6 +59,9 @@ class JobRecord:
     lifo: bool = False
     parent_key: str = ""
     parent: str = ""
+    deduplication: str = ""
+    """The rule as JSON, in BullMQ's words."""
+    deduplication_id: str = ""
 
     @property
     def fields(self) -> dict[str, str]:
@@ -66,6 +76,8 @@ class JobRecord:
         }
         if self.parent_key:
             stored |= {"parentKey": self.parent_key, "parent": self.parent}
+        if self.deduplication_id:
+            stored["deid"] = self.deduplication_id
         return stored
 
 
@@ -128,6 +140,8 @@ def encode_job(new: NewJob[Any], defaults: JobOptions, now: datetime) -> JobReco
         lifo=bool(options.lifo),
         parent_key=f"{parent.queue_key}:{parent.id}" if parent else "",
         parent=stringify({"id": parent.id, "queueKey": parent.queue_key}) if parent else "",
+        deduplication=_OPTS.encode(said["de"]) if options.deduplication else "",
+        deduplication_id=options.deduplication.id if options.deduplication else "",
     )
 
 
@@ -163,6 +177,8 @@ def encode_options(options: JobOptions) -> dict[str, object]:
         said["timestamp"] = to_ms(options.timestamp)
     if options.parent is not None:
         said["parent"] = {"id": options.parent.id, "queue": options.parent.queue_key}
+    if options.deduplication is not None:
+        said["de"] = encode_deduplication(options.deduplication)
     return said
 
 
@@ -174,6 +190,7 @@ def decode_options(raw: Mapping[str, Any]) -> JobOptions:
     said["keep_completed"] = decode_keep(raw.get("removeOnComplete"))
     said["keep_failed"] = decode_keep(raw.get("removeOnFail"))
     said["job_id"] = raw.get("jobId")
+    said["deduplication"] = decode_deduplication(raw.get("de"))
     if isinstance(raw.get("delay"), int | float):
         said["delay"] = timedelta(milliseconds=raw["delay"])
     if isinstance(raw.get("timestamp"), int | float):
@@ -204,6 +221,28 @@ def decode_backoff(stored: object) -> Backoff | None:
                 return None
     except (InvalidOption, TypeError, ValueError, OverflowError):
         return None
+
+
+def encode_deduplication(rule: Deduplication) -> dict[str, object]:
+    stored: dict[str, object] = {"id": rule.id}
+    if rule.ttl is not None:
+        stored["ttl"] = span_ms(rule.ttl)
+    return stored | {theirs: True for ours, theirs in DEDUPLICATION_FLAGS.items() if getattr(rule, ours)}
+
+
+def decode_deduplication(stored: object) -> Deduplication | None:
+    """A stored rule; a time to live that is none counts as unsaid, as in the scripts."""
+    match stored:
+        case {"id": str(rule_id)} if rule_id:
+            found = cast("dict[str, Any]", stored)
+            ttl = found.get("ttl")
+            flags = {ours: bool(found.get(theirs)) for ours, theirs in DEDUPLICATION_FLAGS.items()}
+            try:
+                return Deduplication(rule_id, timedelta(milliseconds=ttl) if ttl else None, **flags)
+            except (InvalidOption, TypeError, ValueError, OverflowError):
+                return None
+        case _:
+            return None
 
 
 def _delay_ms(options: JobOptions, timestamp: int) -> int | None:

@@ -112,6 +112,10 @@ class QueueKeys:
     def dependencies(self, job_id: str) -> str:
         return f"{self.base}:{job_id}:dependencies"
 
+    def deduplication(self, deduplication_id: str) -> str:
+        """Holds the id of the job that owns the window."""
+        return f"{self.base}:de:{deduplication_id}"
+
 
 def split_job_key(key: str) -> tuple[str, str]:
     """The queue's base key and the id in `prefix:queue:id`."""

@@ -6,15 +6,18 @@
   ARGV[1]  now, ms
   ARGV[2]  opts.maxLenEvents, written if the queue has none yet
   ARGV[3]  version, written if the queue has none yet
-  ARGV[4…] for each job 10 arguments: id (empty: the queue counts one), name, data, opts, timestamp ms, delay ms,
-           priority, lifo (1 or empty), parent key (or empty), parent JSON (or empty)
+  ARGV[4…] for each job 11 arguments: id (empty: the queue counts one), name, data, opts, timestamp ms, delay ms,
+           priority, lifo (1 or empty), parent key (or empty), parent JSON (or empty), deduplication rule JSON (or empty)
 
-  Output: the ids, in order; or {-5 | -7, place of the job whose parent is missing | already another living one}
-  Events: added, waiting, delayed, duplicated
+  Output: the ids, in order, of a job that is kept out the id of the one that keeps it out; or
+          {-5 | -7, place of the job whose parent is missing | already another living one}
+  Events: added, waiting, delayed, duplicated, deduplicated, removed
 ]]
 --- @include "queueKeys"
 --- @include "queueMeta"
 --- @include "callMany"
+--- @include "decodeObject"
+--- @include "deduplicate"
 --- @include "trimEvents"
 --- @include "wakeWorker"
 --- @include "wakeWhenDue"
@@ -22,7 +25,7 @@
 --- @include "refusedByParent"
 --- @include "rejoinParent"
 
-local FIRST, WIDTH = 4, 10
+local FIRST, WIDTH = 4, 11
 
 local now = tonumber(ARGV[1])
 local keys = queueKeys(KEYS[1])
@@ -54,17 +57,24 @@ for place = 1, total do
   if id == '' then
     id = string.format('%.0f', counted + place)
   end
-  ids[place] = id
+  local job = {
+    name = ARGV[at + 1], data = ARGV[at + 2], opts = ARGV[at + 3], timestamp = ARGV[at + 4],
+    delay = ARGV[at + 5], priority = ARGV[at + 6], parentKey = parentKey, parent = parent,
+  }
+  local owner
+  if ARGV[at + 10] ~= '' and not known then
+    local rule = decodeObject(ARGV[at + 10])
+    job.deid = rule.id
+    owner = deduplicate(keys, id, job, rule, now)
+  end
+  ids[place] = owner or id
   if known then
     if parentKey ~= '' then
       rejoinParent(keys, id, parentKey, parent, now)
     end
     redis.call('XADD', keys.events, '*', 'event', 'duplicated', 'jobId', id)
-  else
-    local where = storeJob(keys, id, {
-      name = ARGV[at + 1], data = ARGV[at + 2], opts = ARGV[at + 3], timestamp = ARGV[at + 4],
-      delay = ARGV[at + 5], priority = ARGV[at + 6], parentKey = parentKey, parent = parent,
-    })
+  elseif not owner then
+    local where = storeJob(keys, id, job)
     if where == 'delayed' then
       delayed = true
     else

@@ -1,4 +1,5 @@
 --- @include "decodeObject"
+--- @include "openWindow"
 --- @include "storeJob"
 --- @include "enqueue"
 --- @include "wakeWorker"
@@ -9,7 +10,8 @@
 local function releaseDeduplication(keys, meta, id, deduplicationId, now)
   local windowKey = keys.base .. ':de:' .. deduplicationId
   local pendingKey = keys.base .. ':dn:' .. deduplicationId
-  if redis.call('GET', windowKey) ~= id or redis.call('PTTL', windowKey) > 0 then
+  local owner = redis.call('GET', windowKey)
+  if owner and (owner ~= id or redis.call('PTTL', windowKey) > 0) then
     return
   end
   redis.call('DEL', windowKey)
@@ -19,11 +21,12 @@ local function releaseDeduplication(keys, meta, id, deduplicationId, now)
   end
   redis.call('DEL', pendingKey)
   local opts = decodeObject(pending[3])
-  local nextId = pending[4] or string.format('%.0f', redis.call('INCR', keys.id))
-  redis.call('SET', windowKey, nextId)
+  local counted = redis.call('INCR', keys.id)
+  local nextId = pending[4] or string.format('%.0f', counted)
+  openWindow(windowKey, nextId, type(opts.de) == 'table' and opts.de or {})
   local where = storeJob(keys, nextId, {
     name = pending[1], data = pending[2] or '{}', opts = pending[3] or '{}',
-    timestamp = tonumber(opts.timestamp) or now, delay = tonumber(opts.delay) or 0,
+    timestamp = now, delay = tonumber(opts.delay) or 0,
     priority = tonumber(opts.priority) or 0,
     parentKey = pending[5], parent = pending[6], rjk = pending[8], deid = deduplicationId,
   })

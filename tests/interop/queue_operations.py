@@ -1,0 +1,167 @@
+"""More of what the differential test does: features of the whole queue, deduplication first."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.interop.operations import HOUR, LONG_AGO, Operation, add, case
+
+
+def once(job_id: str, data: Any = None, *, more: dict[str, Any] | None = None, **rule: Any) -> Operation:
+    """Add a job with the deduplication id `d`."""
+    return add(job_id, data, deduplication={"id": "d", **rule}, **(more or {}))
+
+
+LATER = {"delay": HOUR}
+KEEP_LAST = {"keepLastIfActive": True}
+
+DEDUPLICATING = [
+    case("once_simple", once("a", {"n": 1}), once("b", {"n": 2}), ("counts",), ("deduplication_job", "d")),
+    case("once_with_counted_ids", *[("add", "paint", {}, {"deduplication": {"id": "d:é"}})] * 2, ("add", "x", {}, {})),
+    case("once_without_an_id", ("add", "paint", {}, {"deduplication": {"id": ""}}), ("counts",)),
+    case("once_with_a_parent", ("add", "p", {}, {"deduplication": {"id": "d"}, "parent": {"id": "p", "queue": "b:q"}})),
+    case("once_until_completed", once("a"), ("take", 1), once("b"), ("complete", "a", 1), once("c"), ("counts",)),
+    case("once_until_failed", once("a"), ("take", 1), ("fail", "a", "no"), once("b"), ("counts",)),
+    case("once_while_it_is_tried_again", once("a", more={"attempts": 2}), ("take", 1), ("fail", "a", "no"), once("b")),
+    case("once_until_removed", once("a"), ("remove", "a"), once("b"), ("counts",)),
+    case("once_until_drained", once("a"), once("p", more={"priority": 1}), ("drain", False), once("b"), ("counts",)),
+    case("once_among_prioritized", once("a", more={"priority": 3}), once("b", more={"priority": 1}), ("counts",)),
+    case("once_lifo", once("a", more={"lifo": True}), once("b", more={"lifo": True}), ("counts",)),
+    case(
+        "once_in_bulk",
+        ("add_bulk", [("paint", {"n": n}, {"deduplication": {"id": f"d{n % 2}"}}) for n in range(5)]),
+        ("counts",),
+    ),
+    case("once_with_an_id_that_exists", add("a"), once("a"), ("deduplication_job", "d"), once("b"), once("a")),
+    case("once_after_its_owner_vanished", once("a"), ("erase", "a"), once("b"), ("deduplication_job", "d")),
+    case("throttled", once("a", ttl=HOUR), once("b", ttl=HOUR), ("take", 1), ("complete", "a", 1), once("c", ttl=HOUR)),
+    case("throttled_after_its_owner_vanished", once("a", ttl=HOUR), ("erase", "a"), once("b", ttl=HOUR)),
+    case("throttled_and_extended", once("a", ttl=HOUR), once("b", ttl=2 * HOUR, extend=True), ("counts",)),
+    case("throttled_and_not_extended", once("a", ttl=HOUR), once("b", ttl=2 * HOUR), ("counts",)),
+    case("throttled_until_removed", once("a", ttl=HOUR), ("remove", "a"), once("b", ttl=HOUR)),
+    case("extended_without_a_time", once("a", extend=True), once("b", extend=True), ("counts",)),
+    case(
+        "debounced",
+        *[once(name, {"n": name}, more=LATER, ttl=HOUR, extend=True, replace=True) for name in ("a", "b", "c")],
+        ("counts",),
+        ("deduplication_job", "d"),
+    ),
+    case(
+        "debounced_with_the_first_ones_time",
+        once("a", more=LATER, ttl=HOUR, replace=True),
+        once("b", more=LATER, ttl=2 * HOUR, replace=True),
+    ),
+    case("debounced_without_a_time", *[once(name, more=LATER, replace=True) for name in ("a", "b")], ("counts",)),
+    case(
+        "debounced_too_late",
+        once("a", more=LATER, ttl=HOUR, extend=True, replace=True),
+        ("promote", "a"),
+        once("b", more=LATER, ttl=2 * HOUR, extend=True, replace=True),
+        ("counts",),
+    ),
+    case("debounced_after_its_owner_vanished", once("a"), ("erase", "a"), once("b", more=LATER, replace=True)),
+    case(
+        "debounced_in_bulk",
+        ("add_bulk", [("p", {"n": n}, {"delay": HOUR, "deduplication": {"id": "d", "replace": True}}) for n in (1, 2)]),
+    ),
+    case(
+        "rescheduled",
+        once("a", {"n": 1}, more={"delay": HOUR, "timestamp": LONG_AGO}),
+        once("b", {"n": 2}, more={"delay": 3 * HOUR, "timestamp": LONG_AGO}, reschedule=True),
+        ("jobs", "delayed"),
+    ),
+    case("rescheduled_to_now", once("a", more=LATER), once("b", reschedule=True), ("take", 1)),
+    case("rescheduled_what_is_not_delayed", once("a"), once("b", more=LATER, reschedule=True), ("counts",)),
+    case(
+        "rescheduled_and_extended", once("a", more=LATER), once("b", more=LATER, ttl=HOUR, extend=True, reschedule=True)
+    ),
+    case(
+        "kept_for_after_the_active",
+        once("a", {"n": 1}, **KEEP_LAST),
+        ("take", 1),
+        once("b", {"n": 2}, **KEEP_LAST),
+        once("c", {"n": 3}, more={"attempts": 2}, **KEEP_LAST),
+        ("counts",),
+        ("complete", "a", 1),
+        ("counts",),
+        once("e", {"n": 4}, **KEEP_LAST),
+        ("take", 1),
+        ("fail", "c", "no"),
+        ("take", 1),
+        ("fail", "c", "no"),
+        ("counts",),
+        once("f", **KEEP_LAST),
+    ),
+    case("kept_only_if_active", once("a", {"n": 1}, **KEEP_LAST), once("b", {"n": 2}, **KEEP_LAST), ("counts",)),
+    *[
+        case(
+            f"kept_{name}",
+            once("a", **KEEP_LAST),
+            ("take", 1),
+            once("b", more=options, **KEEP_LAST),
+            ("fail", "a", "no"),
+            ("counts",),
+        )
+        for name, options in {
+            "with_a_delay": LATER,
+            "with_a_priority": {"priority": 4},
+            "lifo": {"lifo": True},
+            "with_a_timestamp": {"timestamp": LONG_AGO, "delay": HOUR},
+        }.items()
+    ],
+    case(
+        "kept_with_a_counted_id",
+        ("add", "paint", {"n": 1}, {"deduplication": {"id": "d", **KEEP_LAST}}),
+        ("take", 1),
+        ("add", "paint", {"n": 2}, {"deduplication": {"id": "d", **KEEP_LAST}}),
+        ("complete", "1", 1),
+        ("add", "paint", {"n": 3}, {}),
+    ),
+    case(
+        "kept_past_a_window_with_a_time",
+        once("a", ttl=HOUR),
+        ("take", 1),
+        once("b", ttl=HOUR, **KEEP_LAST),
+        ("complete", "a", 1),
+        ("deduplication_job", "d"),
+    ),
+    case(
+        "kept_then_debounced",
+        once("a", more={"attempts": 2, "backoff": HOUR}, **KEEP_LAST),
+        ("take", 1),
+        once("b", **KEEP_LAST),
+        ("fail", "a", "no"),
+        once("c", more=LATER, replace=True, **KEEP_LAST),
+        ("counts",),
+    ),
+    case(
+        "kept_while_the_window_was_opened_by_hand",
+        once("a", **KEEP_LAST),
+        ("take", 1),
+        once("b", **KEEP_LAST),
+        ("remove_deduplication", "d"),
+        ("complete", "a", 1),
+        ("counts",),
+    ),
+    case(
+        "kept_and_its_owner_removed",
+        once("a", **KEEP_LAST),
+        ("take", 1),
+        once("b", **KEEP_LAST),
+        ("lose_lock", "a"),
+        ("remove", "a"),
+    ),
+    case(
+        "window_opened_by_hand",
+        once("a"),
+        ("remove_deduplication", "d"),
+        ("remove_deduplication", "d"),
+        ("deduplication_job", "d"),
+        once("b"),
+        ("take", 1),
+        ("complete", "a", 1),
+        ("deduplication_job", "d"),
+    ),
+]
+
+QUEUE_CASES = [*DEDUPLICATING]
