@@ -10,10 +10,12 @@ import pytest
 from sqlalchemy import select
 
 from carecircle.channels import ChannelSpec
-from carecircle.db.deliveries import Delivery
+from carecircle.db.base import new_id
+from carecircle.db.deliveries import Delivery, NewDelivery, add_deliveries
 from carecircle.db.medications import Medication
 from carecircle.db.occurrences import OccurrenceRow
 from carecircle.db.schedules import ScheduleRow
+from carecircle.domain.delivery import Kind
 from carecircle.usecases.dispatching import Dispatched, TooEarly, dispatch, replace_alerts
 
 if TYPE_CHECKING:
@@ -219,3 +221,29 @@ async def test_an_answer_that_was_taken_back_is_not_told(world: Any, channels: A
 
     assert channel.sent == []
     assert (await world.get(Delivery, told.id)).state == "cancelled"
+
+
+async def test_of_many_messages_only_the_new_ones_are_stored(world: Any) -> None:
+    occurrence_id = await world.occurrence()
+    place = {"patient_id": world.patient.id, "recipient_id": world.people[0].id, "channel": "fake"}
+    wanted = [
+        NewDelivery(
+            occurrence_id=occurrence_id,
+            target_id=new_id(),
+            kind=Kind.DUE,
+            step=0,
+            severity="normal",
+            expires_at=world.now,
+            **place,
+        )
+        for _ in range(1200)
+    ]
+    known, new = wanted[::3], [one for place, one in enumerate(wanted) if place % 3]
+    async with world.database.transaction() as session:
+        assert len(await add_deliveries(session, known, world.now)) == 400
+
+    async with world.database.transaction() as session:
+        added = await add_deliveries(session, wanted, world.now)
+
+    assert {row.target_id for row in added} == {one.target_id for one in new}
+    assert len(await deliveries(world)) == 1200

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from carecircle.db.deliveries import Delivery
+from carecircle.db.due import enqueued_before, raise_generations
 from carecircle.db.medications import Medication
 from carecircle.db.occurrences import OccurrenceRow
 from carecircle.domain.occurrence import OccurrenceState
@@ -168,6 +169,26 @@ async def test_a_job_that_ended_without_handling_its_row_is_replaced_after_a_whi
     await age(world, OccurrenceRow, occurrence_id)
     assert (await reconcile(world.database, queues)).healed == 1
     assert job_id(occurrence_id, 2) in await ids(queues, REMINDERS, JobState.PRIORITIZED)
+
+
+@pytest.mark.parametrize("handled", ["reminded", "sent", "being sent"])
+async def test_a_row_that_was_handled_while_its_job_was_looked_for_gets_no_other(world: Any, handled: str) -> None:
+    queued = {"generation": 1, "enqueued_at": world.now - LONG_AGO}
+    if handled == "reminded":
+        table, row_id = OccurrenceRow, await world.occurrence(due=-MINUTE, **queued)
+        changes: dict[str, Any] = {"state": "due", "reminded_step": 0}
+    else:
+        table, row_id = Delivery, await world.due_delivery(**queued)
+        changes = {"state": "sent"} if handled == "sent" else {"state": "claimed", "lease_until": world.now + MINUTE}
+    async with world.database.transaction() as session:
+        read = await enqueued_before(session, soon=world.now, now=world.now, limit=10)
+    assert row_id in {one.row_id for one in read}
+
+    await world.change(table, row_id, **changes)
+
+    async with world.database.transaction() as session:
+        assert await raise_generations(session, [one for one in read if one.row_id == row_id]) == []
+    assert (await world.get(table, row_id)).generation == 1
 
 
 async def test_one_round_replaces_the_jobs_of_a_thousand_rows(world: Any, queues: Queues) -> None:

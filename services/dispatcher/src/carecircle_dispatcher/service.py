@@ -47,7 +47,8 @@ async def serve(
     metrics = Metrics()
     redis_url = settings.redis_url.get_secret_value()
     async with AsyncExitStack() as stack:
-        database = Database.connect(settings.database_url.get_secret_value(), pool_size=settings.database_pool_size)
+        url, size = settings.database_url.get_secret_value(), settings.database_pool_size
+        database = Database.connect(url, pool_size=size, max_overflow=0)
         stack.push_async_callback(database.close)
         queues = await stack.enter_async_context(Queues(redis_url, settings.queue_prefix))
         watch = await stack.enter_async_context(RedisWatch(redis_url, metrics))

@@ -103,7 +103,9 @@ async def add_deliveries(session: AsyncSession, wanted: Iterable[NewDelivery], n
     ]
     if not rows:
         return []
-    return (await session.scalars(insert(Delivery).values(rows).on_conflict_do_nothing().returning(Delivery))).all()
+    # The rows as parameters, not as values: a statement that depends on their number is compiled anew each time.
+    added = insert(Delivery).on_conflict_do_nothing().returning(Delivery)
+    return (await session.scalars(added, rows)).all()
 
 
 async def cancel_open_deliveries(session: AsyncSession, occurrence_ids: Iterable[UUID], outcome: str) -> int:

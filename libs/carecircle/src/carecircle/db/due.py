@@ -64,7 +64,10 @@ async def enqueued_before(session: AsyncSession, *, soon: datetime, now: datetim
 
 
 async def raise_generations(session: AsyncSession, waiting: Iterable[Waiting]) -> list[Waiting]:
-    """Raise the generation of each that is still as it was read; those, as they are now, in the order given."""
+    """Raise the generation of each that still waits and has the job it was read with; those, as they are now, in order.
+
+    Whoever reads rows and then asks Redis finds jobs gone that have done their work in between.
+    """
     order = {one.row_id: (place, one) for place, one in enumerate(waiting)}
     rows = [one for _, one in order.values()]
     raised: list[tuple[UUID, int, datetime]] = []
@@ -164,7 +167,8 @@ async def _raise(
     session: AsyncSession, table: type[OccurrenceRow | Delivery], rows: list[Waiting]
 ) -> list[tuple[UUID, int, datetime]]:
     seen = [(one.row_id, one.generation) for one in rows]
-    as_seen = select(table.id).where(tuple_(table.id, table.generation).in_(seen))
+    waits = _reminder_needed() if table is OccurrenceRow else or_(_unsent(), _abandoned(func.clock_timestamp()))
+    as_seen = select(table.id).where(tuple_(table.id, table.generation).in_(seen), waits)
     raised = await session.execute(
         update(table)
         # What somebody else works on is left for the next round, so that nothing waits in a circle.
@@ -187,7 +191,7 @@ def _unsent() -> ColumnElement[bool]:
     return Delivery.state.in_((DeliveryState.PENDING, DeliveryState.RETRY))
 
 
-def _abandoned(now: datetime) -> ColumnElement[bool]:
+def _abandoned(now: datetime | ColumnElement[datetime]) -> ColumnElement[bool]:
     return and_(Delivery.state.in_((DeliveryState.CLAIMED, DeliveryState.HANDOFF)), Delivery.lease_until < now)
 
 

@@ -25,8 +25,14 @@ class Database:
         self._sessions = async_sessionmaker(engine, expire_on_commit=False)
 
     @classmethod
-    def connect(cls, url: str, *, pool_size: int = 5, **engine_options: Any) -> Database:
-        """A database that opens its connections when first used. `url` starts with `postgresql://`."""
+    def connect(
+        cls, url: str, *, pool_size: int = 5, max_overflow: int | None = None, **engine_options: Any
+    ) -> Database:
+        """A database that opens its connections when first used. `url` starts with `postgresql://`.
+
+        `max_overflow`: for bursts, as many again if not said. One that is always busy has none of them, as each is
+        closed after its use.
+        """
         options = (
             f"-c statement_timeout={STATEMENT_TIMEOUT_MS} -c lock_timeout={LOCK_TIMEOUT_MS} "
             f"-c idle_in_transaction_session_timeout={IDLE_IN_TRANSACTION_TIMEOUT_MS} -c timezone=UTC"
@@ -34,7 +40,7 @@ class Database:
         engine = create_async_engine(
             url,
             pool_size=pool_size,
-            max_overflow=pool_size,
+            max_overflow=pool_size if max_overflow is None else max_overflow,
             pool_timeout=5,
             pool_pre_ping=True,
             hide_parameters=True,

@@ -48,7 +48,8 @@ async def run_channel(channel: Channel, settings: Settings, stop: asyncio.Event)
     budgets.check()
     metrics = Metrics()
     async with AsyncExitStack() as stack:
-        database = Database.connect(settings.database_url.get_secret_value(), pool_size=settings.database_pool_size)
+        url, size = settings.database_url.get_secret_value(), settings.database_pool_size
+        database = Database.connect(url, pool_size=size, max_overflow=0)
         stack.push_async_callback(database.close)
         watch = await stack.enter_async_context(RedisWatch(settings.redis_url.get_secret_value(), metrics))
         options = SenderOptions(
