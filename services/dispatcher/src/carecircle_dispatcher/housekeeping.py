@@ -10,6 +10,7 @@ from carecircle.db.session import database_now
 from carecircle.jobs import HOUSEKEEPING, PLAN, SWEEP, Plan, Sweep
 from carecircle.usecases.planning import plan_ahead
 from carecircle.usecases.sweeping import sweep
+from carecircle.usecases.zone_data import correct_due_times
 from carequeue import Repeat
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class Housekeeping:
         self._channels = channels
         self._metrics = metrics
         self._settings = settings
+        self._zones_looked_at = False
 
     def attach(self, worker: Worker) -> Worker:
         @worker.handles(PLAN)
@@ -61,6 +63,7 @@ class Housekeeping:
 
     async def plan(self) -> int:
         """Plan every schedule up to the horizon; how many moved on. The reconciler enqueues what that made due soon."""
+        await self._look_at_zones()
         moved = 0
         while True:
             async with self._database.transaction() as session:
@@ -72,6 +75,13 @@ class Housekeeping:
         if moved:
             log.info("planner.planned", planned=moved)
         return moved
+
+    async def _look_at_zones(self) -> None:
+        """Once: another edition of the database of zones comes with another process."""
+        if not self._zones_looked_at:
+            async with self._database.transaction() as session:
+                await correct_due_times(session, await database_now(session))
+            self._zones_looked_at = True
 
     async def sweep(self) -> dict[str, int]:
         """End what nobody acted on, and count it."""
