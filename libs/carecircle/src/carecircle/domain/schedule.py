@@ -241,8 +241,9 @@ def _write(book: dict[int, Sheet], kept: _Kept, number: int) -> Sheet:
     doses = _daily(kept, zone_named(kept.zone), since) or _walked_sheet(kept, since)
     instants = [dose.due_at for dose in doses]
     first, last = bisect_left(instants, since), bisect_left(instants, since + SHEET)
-    book[number] = instants[first:last], tuple(doses[first:last])
-    return book[number]
+    sheet = instants[first:last], tuple(doses[first:last])
+    book[number] = sheet
+    return sheet
 
 
 def _daily(kept: _Kept, place: ZoneInfo, since: datetime) -> list[PlannedDose] | None:
