@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import update
 
+from carecircle.db.due import mark_enqueued
 from carecircle.db.schedules import ScheduleRow
 from carecircle.domain.calendar_rule import CalendarRule
 from carecircle.domain.dose import Dose
@@ -299,3 +300,41 @@ async def test_another_severity_leaves_the_doses_of_a_taper_alone(session: Async
 
     assert [row.dose_quantity for row in await circle.occurrences(session)] == [11, 10]
     assert schedule.revision == 1
+
+
+async def test_a_new_start_ahead_counts_more_than_a_dose_taken_before_it(
+    session: AsyncSession, circle: Any, kit: Any
+) -> None:
+    schedule = await series(session, circle, kit)
+    await answer(session, circle, "10T10:00", "10T10:30")
+
+    later = replace(every(8), start=datetime(2026, 4, 11, 12, 0))  # noqa: DTZ001 - a wall time
+    plan = kit.make_plan(rule=later, start_date=date(2026, 4, 11))
+    await revise_schedule(session, circle.anna, schedule.id, plan, datetime(2026, 4, 10, 11, 0, tzinfo=UTC))
+
+    assert await circle.planned(session) == ["11T10:00", "11T18:00", "12T02:00", "12T10:00"]
+
+
+async def test_the_severity_of_a_schedule_wins_over_that_of_the_medication(
+    session: AsyncSession, circle: Any, kit: Any
+) -> None:
+    plan = kit.make_plan("20:00", severity=Severity.CRITICAL)
+    await create_schedule(session, circle.anna, circle.medication.id, plan, kit.now)
+    await create_schedule(session, circle.anna, circle.medication.id, kit.make_plan("20:00"), kit.now)
+
+    until = datetime(2026, 4, 10, 18, 0, tzinfo=UTC)
+    waiting = await mark_enqueued(session, until=until, limit=10, patient_id=circle.patient.id)
+
+    assert [one.severity for one in waiting] == [Severity.CRITICAL, Severity.NORMAL]
+
+
+async def test_a_window_of_ones_own_is_the_window_of_its_doses(session: AsyncSession, circle: Any, kit: Any) -> None:
+    plan = kit.make_plan("20:00", missed_after=timedelta(hours=2))
+    schedule = await create_schedule(session, circle.anna, circle.medication.id, plan, kit.now)
+    assert {row.missed_at - row.due_at for row in await circle.occurrences(session)} == {timedelta(hours=2)}
+
+    longer = replace(plan, missed_after=timedelta(hours=3))
+    await revise_schedule(session, circle.anna, schedule.id, longer, kit.now)
+
+    still_open = [row for row in await circle.occurrences(session) if row.state == "planned"]
+    assert {row.missed_at - row.due_at for row in still_open} == {timedelta(hours=3)}

@@ -260,6 +260,13 @@ class TestInterval:
             "2026-06-01T08:00", "2026-06-01T15:50", "2026-06-01T23:00", "2026-06-02T07:00",
         ]  # fmt: skip
 
+    def test_a_dose_taken_long_before_the_start_is_none_of_the_series(self) -> None:
+        plan = interval_plan(interval(8, "hour", "2026-06-01T08:00", last_taken=True), "UTC")
+        assert due(plan, "2026-05-31T00:00", "2026-06-01T17:00", taken=at("2026-05-31T20:00")) == [
+            "2026-06-01T08:00",
+            "2026-06-01T16:00",
+        ]
+
     def test_a_range_that_begins_later_sees_the_same_series(self) -> None:
         plan = interval_plan(interval(8, "hour", "2026-06-01T08:00", last_taken=True), "UTC")
         taken = at("2026-06-01T08:10", "2026-06-01T17:00")

@@ -168,7 +168,9 @@ class IntervalRule:
     def _chain(self, since: datetime, span: Span) -> Iterator[Slot]:
         """Endless, in order. What is well before `since` may be left out."""
         restart: datetime | None = None
-        for at in span.taken if self.follows_answers else ():
+        for at in span.taken:
+            if not self.is_answered_by(at, span.zone):
+                continue
             yield from self._until_taken(restart, at, since, span)
             restart = self.resumes_at(at, span.zone)
         yield from self._series(restart, since, span)
@@ -184,6 +186,10 @@ class IntervalRule:
                 return
             yield slot
             before = slot.due_at
+
+    def is_answered_by(self, at: datetime, zone: ZoneInfo) -> bool:
+        """Whether a dose taken at `at` belongs to this series: not long before its start, as before an edit of it."""
+        return self.follows_answers and at > self._own_start(zone) - self.every.length / 2
 
     def resumes_at(self, at: datetime, zone: ZoneInfo) -> datetime:
         """When the next dose is due after one was taken at `at`."""

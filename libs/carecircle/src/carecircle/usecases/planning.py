@@ -212,11 +212,11 @@ async def background_of(
     taken: tuple[datetime, ...] = ()
     valid_from = schedule.valid_from
     if isinstance(plan.rule, IntervalRule) and plan.rule.follows_answers:
+        zone = zone_named(plan.zone or around.zone)
         last = await last_taken_at(session, schedule.id)
-        if last is not None:  # what was before it is rows already, and took its course
-            taken = (last,)
-            resumes_at = plan.rule.resumes_at(last, zone_named(plan.zone or around.zone))
-            valid_from = max(valid_from, resumes_at - timedelta.resolution)
+        if last is not None and plan.rule.is_answered_by(last, zone):
+            taken = (last,)  # what was before it is rows already, and took its course
+            valid_from = max(valid_from, plan.rule.resumes_at(last, zone) - timedelta.resolution)
     return Background(around.routine, taken, schedule.created_at), valid_from
 
 
