@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from carequeue import Unrecoverable
+from carequeue import RateLimited, Unrecoverable
 
 if TYPE_CHECKING:
     from carequeue import Job
@@ -31,6 +32,8 @@ class Painter:
             await asyncio.sleep(now["waitMs"] / 1000)
         if now.get("hold"):
             await self.release.wait()
+        if "limitMs" in now and job.attempts_started == 1:
+            raise RateLimited(timedelta(milliseconds=now["limitMs"]))
         if "unrecoverable" in now:
             raise Unrecoverable(now["unrecoverable"])
         if "throw" in now:

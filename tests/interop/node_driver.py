@@ -224,6 +224,36 @@ class NodeDriver(Side):
     async def remove_deduplication(self, deduplication_id: str) -> Any:
         return bool(await self.call("q", "removeDeduplicationKey", deduplication_id))
 
+    async def set_global_concurrency(self, concurrency: int) -> Any:
+        await self.call("q", "setGlobalConcurrency", concurrency)
+
+    async def global_concurrency(self) -> Any:
+        return await self.call("q", "getGlobalConcurrency")
+
+    async def remove_global_concurrency(self) -> None:
+        await self.call("q", "removeGlobalConcurrency")
+
+    async def is_maxed(self) -> Any:
+        return await self.call("q", "isMaxed")
+
+    async def set_global_rate_limit(self, most: int, duration: int) -> None:
+        await self.call("q", "setGlobalRateLimit", most, duration)
+
+    async def global_rate_limit(self) -> Any:
+        return await self.call("q", "getGlobalRateLimit")
+
+    async def remove_global_rate_limit(self) -> None:
+        await self.call("q", "removeGlobalRateLimit")
+
+    async def rate_limit(self, duration: int) -> None:
+        await self.call("q", "rateLimit", duration)
+
+    async def rate_limit_seconds(self, *most: int) -> Any:
+        return round(max(await self.call("q", "getRateLimitTtl", *most), 0) / 1000)
+
+    async def remove_rate_limit(self) -> None:
+        await self.call("q", "removeRateLimitKey")
+
     async def remove(self, job_id: str) -> Any:
         return bool(await self.call("q", "remove", job_id))
 

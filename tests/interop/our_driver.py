@@ -11,7 +11,7 @@ from tests.interop import words
 from tests.interop.acting import Painter
 from tests.interop.node_driver import WORKER, Refused, Side, moment
 
-from carequeue import CarequeueError, NewJob, Queue, Unrecoverable, Worker, WorkerOptions
+from carequeue import CarequeueError, NewJob, Queue, RateLimit, Unrecoverable, Worker, WorkerOptions
 from carequeue.options import JobOptions
 from carequeue.store.commands import Commands, Step
 from carequeue.testing import Signal
@@ -149,6 +149,38 @@ class OurDriver(Side):
 
     async def remove_deduplication(self, deduplication_id: str) -> Any:
         return await self._queue.remove_deduplication(deduplication_id)
+
+    async def set_global_concurrency(self, concurrency: int) -> Any:
+        with refusals():
+            await self._queue.set_global_concurrency(concurrency)
+
+    async def global_concurrency(self) -> Any:
+        return await self._queue.global_concurrency()
+
+    async def remove_global_concurrency(self) -> None:
+        await self._queue.remove_global_concurrency()
+
+    async def is_maxed(self) -> Any:
+        return await self._queue.is_maxed()
+
+    async def set_global_rate_limit(self, most: int, duration: int) -> None:
+        await self._queue.set_global_rate_limit(RateLimit(most, words.span(duration)))
+
+    async def global_rate_limit(self) -> Any:
+        limit = await self._queue.global_rate_limit()
+        return limit and {"max": limit.max, "duration": limit.duration // timedelta(milliseconds=1)}
+
+    async def remove_global_rate_limit(self) -> None:
+        await self._queue.remove_global_rate_limit()
+
+    async def rate_limit(self, duration: int) -> None:
+        await self._queue.rate_limit(words.span(duration))
+
+    async def rate_limit_seconds(self, most: int | None = None) -> Any:
+        return round((await self._queue.rate_limit_ttl(most)).total_seconds())
+
+    async def remove_rate_limit(self) -> None:
+        await self._queue.remove_rate_limit()
 
     async def remove(self, job_id: str) -> Any:
         with refusals():

@@ -164,4 +164,70 @@ DEDUPLICATING = [
     ),
 ]
 
-QUEUE_CASES = [*DEDUPLICATING]
+MINUTE = 60_000
+FULL = ("set_global_rate_limit", 2, MINUTE)
+
+LIMITING = [
+    case(
+        "limit_concurrency",
+        ("global_concurrency",),
+        ("is_maxed",),
+        ("set_global_concurrency", 2),
+        ("global_concurrency",),
+        *[add(name) for name in ("a", "b", "c")],
+        ("take", 3),
+        ("is_maxed",),
+        ("complete", "a", 1),
+        ("is_maxed",),
+        ("take", 2),
+        ("remove_global_concurrency",),
+        ("global_concurrency",),
+        ("is_maxed",),
+    ),
+    case(
+        "limit_concurrency_while_adding",
+        ("set_global_concurrency", 1),
+        add("a"),
+        ("take", 1),
+        *[add("b"), add("c", priority=1), add("d", delay=HOUR), ("promote", "d")],
+        ("remove_rate_limit",),
+    ),
+    case(
+        "limit_rate",
+        ("global_rate_limit",),
+        FULL,
+        ("global_rate_limit",),
+        ("rate_limit_seconds",),
+        add("a"),
+        ("take", 1),
+        ("rate_limit_seconds",),
+        ("rate_limit_seconds", 1),
+        *[add(name) for name in ("b", "c")],
+        ("take", 2),
+        ("rate_limit_seconds",),
+        ("rate_limit_seconds", 5),
+        ("complete", "a", 1),
+        ("counts",),
+        ("remove_global_rate_limit",),
+        ("global_rate_limit",),
+    ),
+    case("limit_rate_by_hand", FULL, add("a"), ("rate_limit", MINUTE), ("rate_limit_seconds",), ("take", 1)),
+    case("limit_rate_by_hand_without_a_limit", ("rate_limit", MINUTE), ("rate_limit_seconds",)),
+    case("limit_rate_by_hand_is_kept_without_a_limit", ("rate_limit", MINUTE), add("a"), ("take", 1)),
+    case("limit_rate_removed", FULL, ("rate_limit", MINUTE), ("remove_rate_limit",), ("rate_limit_seconds",)),
+    case(
+        "work_that_is_rate_limited",
+        ("set_global_rate_limit", 100, MINUTE),
+        add("a", {"acts": [{"limitMs": 300, "return": 1}]}, attempts=2),
+        ("work", 1),
+        ("counts",),
+    ),
+    case(
+        "work_by_priority_that_is_rate_limited",
+        ("set_global_rate_limit", 100, MINUTE),
+        add("a", {"acts": [{"limitMs": 300, "return": 1}]}, priority=3),
+        ("work", 1),
+    ),
+]
+
+QUEUE_CASES = [*DEDUPLICATING, *LIMITING]

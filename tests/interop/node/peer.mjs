@@ -35,7 +35,7 @@ const MAKERS = {
 };
 
 // What a job does is in its data: `{"acts": [first attempt, second attempt, …]}`, the last one repeated; an attempt is
-// any of log, progress, waitMs, hold (until the peer is told "release"), throw, unrecoverable, return.
+// any of log, progress, waitMs, hold (until the peer is told "release"), limitMs (the first time; by the worker `w`), throw, unrecoverable, return.
 async function act(job) {
   const acts = job.data?.acts ?? [{}];
   const now = acts[Math.min(job.attemptsMade, acts.length - 1)];
@@ -44,6 +44,10 @@ async function act(job) {
   if ('progress' in now) await job.updateProgress(now.progress);
   if (now.waitMs) await sleep(now.waitMs);
   if (now.hold) await new Promise((done) => held.add(done));
+  if (now.limitMs && job.attemptsStarted === 1) {
+    await named.get('w').rateLimit(now.limitMs);
+    throw Worker.RateLimitError();
+  }
   if ('unrecoverable' in now) throw new UnrecoverableError(now.unrecoverable);
   if ('throw' in now) throw new Error(now.throw);
   return now.return;

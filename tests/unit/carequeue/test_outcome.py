@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from carequeue import Backoff, Job, KeepJobs, RetryAt, Skip, Unrecoverable
+from carequeue import Backoff, Job, KeepJobs, RateLimited, RetryAt, Skip, Unrecoverable
 from carequeue.testing import make_job
 from carequeue.wire.keep import KEEP_ALL, KEEP_NONE, KeepRule
 from carequeue.worker.outcome import Attempt, Rules, handed_back, raised, reason_of, returned, stacktrace_of
@@ -141,3 +141,9 @@ def test_stack_traces_are_the_newest_up_to_the_limit(limit: int | None, kept: in
     traces = json.loads(stacktrace_of(job, ValueError("three")))
     assert len(traces) == kept
     assert not traces or "three" in traces[-1]
+
+
+def test_a_rate_limit_hands_the_job_back_and_says_until_when_nothing_starts() -> None:
+    outcome = raised(attempt(made=4, attempts=5), RateLimited(timedelta(seconds=9)), RULES)
+    finish = outcome.finish
+    assert (outcome.kind, finish.verdict, finish.due_ms, finish.counts) == ("handed_back", "wait", NOW + 9000, False)

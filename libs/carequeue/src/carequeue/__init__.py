@@ -12,6 +12,7 @@ from carequeue.errors import (
     ParentNotFound,
     PayloadError,
     QueueNotPaused,
+    RateLimited,
     RetryAt,
     SchedulerBusy,
     SchedulerOwnsJob,
@@ -25,7 +26,7 @@ from carequeue.events import Event, QueueEvents
 from carequeue.inspect import Counts, Inspector, WorkerInfo
 from carequeue.job import Job, JobState
 from carequeue.kind import JobKind, NewJob
-from carequeue.options import Backoff, Deduplication, JobOptions, KeepJobs, ParentRef, WorkerOptions
+from carequeue.options import Backoff, Deduplication, JobOptions, KeepJobs, ParentRef, RateLimit, WorkerOptions
 from carequeue.queue import Queue
 from carequeue.repeat import Repeat
 from carequeue.scheduler import Scheduler
@@ -59,6 +60,8 @@ __all__ = [
     "Queue",
     "QueueEvents",
     "QueueNotPaused",
+    "RateLimit",
+    "RateLimited",
     "Repeat",
     "RetryAt",
     "Scheduler",

@@ -18,6 +18,7 @@ CarequeueError
 └── Instruction              what a handler raises to say how its job goes on
     ├── Unrecoverable        failed now, whatever attempts are left
     ├── RetryAt              again at an instant
+    ├── RateLimited          again after a time in which the queue starts nothing
     └── Skip                 nothing to do: completed with the reason
 """
 
@@ -26,7 +27,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from datetime import datetime, timedelta
 
 
 class CarequeueError(Exception):
@@ -113,6 +114,19 @@ class RetryAt(Instruction):
         self.when = when
         self.why = why
         super().__init__(f"again at {when.isoformat()}{': ' if why else ''}{why}")
+
+
+class RateLimited(Instruction):
+    """Whatever the handler calls wants no more for `for_`: the job waits at the front, and nothing of the queue starts.
+
+    No attempt is made by it.
+    """
+
+    def __init__(self, for_: timedelta) -> None:
+        if for_.total_seconds() <= 0:
+            raise InvalidOption(f"RateLimited wants a time longer than nothing, got {for_}")
+        self.for_ = for_
+        super().__init__(f"nothing starts for {for_}")
 
 
 class Skip(Instruction):

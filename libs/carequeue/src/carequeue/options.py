@@ -86,6 +86,20 @@ class ParentRef:
 
 
 @dataclass(frozen=True, slots=True)
+class RateLimit:
+    """At most `max` jobs start in each `duration`, counted from the first of them."""
+
+    max: int
+    duration: timedelta
+
+    def __post_init__(self) -> None:
+        if self.max < 1:
+            raise InvalidOption(f"a rate limit lets at least 1 job start, got {self.max}")
+        if self.duration <= ZERO:
+            raise InvalidOption(f"a rate limit's duration is longer than nothing, got {self.duration}")
+
+
+@dataclass(frozen=True, slots=True)
 class Deduplication:
     """Which added jobs are the same: at most one of those with this `id` is pending; `add` returns the one that is.
 
@@ -249,6 +263,7 @@ class WorkerWords(TypedDict, total=False):
     skip_lock_renewal: bool
     grace: timedelta
     batch: int
+    limiter: RateLimit | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -273,6 +288,8 @@ class WorkerOptions:
     """How long a closing worker lets its handlers finish before it cancels them and hands their jobs back."""
     batch: int = 50
     """How many finished jobs one script call reports at the most."""
+    limiter: RateLimit | None = None
+    """How many jobs may start in a time. Redis counts for the whole queue: give its workers the same one."""
 
     def __post_init__(self) -> None:
         if self.concurrency < 1:

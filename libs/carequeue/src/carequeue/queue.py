@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack, overload
 
 from carequeue import scheduler
 from carequeue.errors import InvalidOption, JobNotFound
-from carequeue.inspect import WIRE_STATES, Inspector, State
+from carequeue.inspect import WIRE_STATES, State
 from carequeue.job import Job, JobState
 from carequeue.kind import JobKind, NewJob, check_name
+from carequeue.limits import Limits
 from carequeue.options import MAX_PRIORITY, UNSAID, ZERO, JobOptions, JobWords
 from carequeue.store.administration import AT_ONCE, Administration
 from carequeue.store.commands import DEFAULT_MAX_EVENTS, Commands
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 P = TypeVar("P")
 
 
-class Queue(Inspector):
+class Queue(Limits):
     """A queue by its name: `async with Queue("reminders", "redis://localhost") as queue`.
 
     `connection` is a URL, or a ready client, which stays yours to close. `default_options` hold for jobs that do not

@@ -31,6 +31,7 @@ class Finish:
     value: str = ""
     stacktrace: str = ""
     due_ms: int = 0
+    """delayed: when it runs again. wait: until when nothing of the queue starts, 0 for no such limit."""
     keep: KeepRule = KEEP_ALL
     attempts: int = 0
     """How many attempts the job has: a failure with that many made says `retries-exhausted`."""

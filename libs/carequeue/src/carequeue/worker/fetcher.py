@@ -98,4 +98,6 @@ class Fetcher:
             token_from=flight.token_from,
             lock_ms=self._terms.lock_ms,
             worker_name=self._terms.name,
+            limit=self._terms.limit,
+            limit_ms=self._terms.limit_ms,
         )

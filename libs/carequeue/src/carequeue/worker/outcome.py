@@ -1,6 +1,7 @@
 """How a handler ended → what Redis is told about its job. Pure: the clock and chance come in.
 
 The rules, in order: a value completes; `Skip` completes and says why; `RetryAt` runs again at its instant;
+`RateLimited` hands the job back and stops the queue for a time;
 `Unrecoverable` fails; any other error is tried again after the job's backoff while attempts are left, and fails then.
 """
 
@@ -13,7 +14,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from carequeue.backoff import UnknownBackoff, retry_delay
-from carequeue.errors import Instruction, PayloadError, RetryAt, Skip, Unrecoverable
+from carequeue.errors import Instruction, PayloadError, RateLimited, RetryAt, Skip, Unrecoverable
 from carequeue.store.commands import Finish
 from carequeue.wire.codec import decode_backoff, encode_data
 from carequeue.wire.json_text import stringify
@@ -89,6 +90,10 @@ def raised(attempt: Attempt, error: BaseException, rules: Rules) -> Outcome:
         case RetryAt():
             finish = Finish(attempt.job.id, attempt.token, "delayed", due_ms=to_ms(error.when))
             return Outcome("retrying", finish, attempt.job, error=error, seconds=attempt.seconds)
+        case RateLimited():
+            due = attempt.now + span_ms(error.for_)
+            finish = Finish(attempt.job.id, attempt.token, "wait", due_ms=due, counts=False)
+            return Outcome("handed_back", finish, attempt.job, error=error, seconds=attempt.seconds)
         case Unrecoverable():
             return _failed(attempt, error, rules)
         case _:

@@ -26,6 +26,8 @@ class Terms:
     max_stalled: int
     max_started: int | None
     block: float
+    limit: int | None = None
+    limit_ms: int | None = None
 
 
 def terms_of(queue: str, options: WorkerOptions) -> Terms:
@@ -40,4 +42,6 @@ def terms_of(queue: str, options: WorkerOptions) -> Terms:
         max_stalled=options.max_stalled_count,
         max_started=options.max_started_attempts,
         block=options.drain_delay.total_seconds(),
+        limit=options.limiter.max if options.limiter else None,
+        limit_ms=span_ms(options.limiter.duration) if options.limiter else None,
     )

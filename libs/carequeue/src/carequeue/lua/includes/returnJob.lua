@@ -1,10 +1,14 @@
 --- @include "enqueue"
 --- @include "decodeObject"
 --- @include "delayedScore"
+--- @include "limitQueue"
 
 -- Puts a job that left `active` unfinished where its verdict says: `retry` at once, `delayed` until due,
 -- `wait` handed back to the head of its class.
 local function returnJob(keys, job, batch, now)
+  if job.verdict == 'wait' and job.due > now then
+    limitQueue(keys, job.due - now)
+  end
   if job.stacktrace ~= '' then
     redis.call('HSET', job.key, 'failedReason', job.value, 'stacktrace', job.stacktrace)
   end
