@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 from carecircle.db.deliveries import Delivery
 
 
-async def sent(database, circle, number: int) -> list[str]:
+async def sent(database, circle, number: int, kind: str = "due") -> list[str]:
     """That many delivery rows about one dose, oldest first."""
     await circle.schedule()
     dose = (await circle.occurrences())[0]
@@ -23,7 +23,7 @@ async def sent(database, circle, number: int) -> list[str]:
                 recipient_id=UUID(circle.owner.account["id"]),
                 channel="email",
                 target_id=UUID(circle.owner.account["id"]),
-                kind="due",
+                kind=kind,
                 step=step,
                 severity="normal",
                 state="sent",
@@ -62,6 +62,12 @@ async def test_a_row_says_to_whom_and_what_became_of_it_and_no_address(circle, a
     assert row["channel"] == "email"
     assert anna.email not in answer.text
     assert "Secretamol" not in answer.text
+
+
+async def test_a_digest_of_doses_without_a_reminder_is_in_it(circle, anna, database):
+    await sent(database, circle, 1, kind="not_reminded")
+    (row,) = (await anna.get(f"{circle.path}/deliveries")).json()["items"]
+    assert row["kind"] == "not_reminded"
 
 
 async def test_another_circles_messages_are_not_in_it(circle, anna, database, new_circle):
