@@ -28,6 +28,8 @@ class Era:
     """The start of a test, from which its instants are told."""
 
     start_ms: int
+    base: str = ""
+    """The key of the queue, which is another on each side: told as `…`."""
 
     def instant(self, ms: int) -> str | int:
         """`now+60s` for an instant of the test; one that the test wrote itself (long ago) stays as it is."""
@@ -35,7 +37,8 @@ class Era:
         return f"now{round(distance / STEP_MS) * STEP_MS // 1000:+d}s" if abs(distance) < NEAR_MS else ms
 
     def text(self, text: str) -> str:
-        return INSTANT.sub(lambda found: str(self.instant(int(found.group()))), text)
+        told = INSTANT.sub(lambda found: str(self.instant(int(found.group()))), text)
+        return told.replace(self.base, "…") if self.base else told
 
     def value(self, value: Any) -> Any:
         """The same for whatever JSON holds; empty lists and objects are alike, because Lua cannot tell them apart."""
@@ -109,7 +112,7 @@ async def _content(redis: Redis, key: str, suffix: str, era: Era) -> Any:
         case "set":
             return sorted(era.text(member) for member in await redis.smembers(key))
         case "hash":
-            return {name: _field(name, text, era) for name, text in (await redis.hgetall(key)).items()}
+            return {era.text(name): _field(name, text, era) for name, text in (await redis.hgetall(key)).items()}
         case "zset":
             return _scores(suffix, await redis.zrange(key, 0, -1, withscores=True), era)
         case "stream":

@@ -16,9 +16,10 @@ import pytest_asyncio
 from redis.asyncio import Redis
 from tests.interop.differences import DIFFERENCES, unexplained
 from tests.interop.dump import differences
-from tests.interop.node_driver import NodeDriver, run
+from tests.interop.flow_drivers import NodeFlowDriver, OurFlowDriver
+from tests.interop.flow_operations import FLOWS
+from tests.interop.node_driver import run
 from tests.interop.operations import CASES as BASIC_CASES
-from tests.interop.our_driver import OurDriver
 from tests.interop.queue_operations import QUEUE_CASES
 from tests.interop.random_operations import walk
 from tests.interop.support import Node
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from tests.interop.node_driver import Outcome
     from tests.interop.operations import Case
 
-CASES = [*BASIC_CASES, *QUEUE_CASES]
+CASES = [*BASIC_CASES, *QUEUE_CASES, *FLOWS]
 SEEDS = range(int(os.environ.get("CARECIRCLE_TEST_WALKS", "10")))
 
 pytestmark = [pytest.mark.node, pytest.mark.redis, pytest.mark.asyncio(loop_scope="module")]
@@ -89,7 +90,7 @@ async def test_a_wanted_difference_is_there(
 async def compared(peer: Node, client: Redis, redis_url: str, queue: str, case: Case) -> dict[str, Pair]:
     """Run a case on both sides: where their answers and what they stored differ."""
     outcomes: list[Outcome] = []
-    for driver in (NodeDriver(peer, client, "node", queue), OurDriver(redis_url, client, "ours", queue)):
+    for driver in (NodeFlowDriver(peer, client, "node", queue), OurFlowDriver(redis_url, client, "ours", queue)):
         await driver.start()
         try:
             outcomes.append(await run(driver, case))

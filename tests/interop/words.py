@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from carequeue import Backoff, Deduplication, KeepJobs, ParentRef, Repeat
+from carequeue import Backoff, Deduplication, KeepJobs, OnFailure, ParentRef, Repeat
 
 if TYPE_CHECKING:
     from carequeue.options import Keep
@@ -62,6 +63,10 @@ def deduplication(said: dict[str, Any]) -> Deduplication:
     return Deduplication(said["id"], span(said["ttl"]) if "ttl" in said else None, **flags)
 
 
+def flag(mode: OnFailure, said: bool) -> OnFailure | None:
+    return mode if said else None
+
+
 def same(value: Any) -> Any:
     return value
 
@@ -87,5 +92,9 @@ WORDS: dict[str, tuple[str, Any]] = {
     "sizeLimit": ("size_limit", same),
     "timestamp": ("timestamp", instant),
     "parent": ("parent", parent),
+    **{
+        f"{mode.replace('_p', 'P').replace('_d', 'D')}OnFailure": ("on_failure", partial(flag, OnFailure(mode)))
+        for mode in OnFailure
+    },
     "deduplication": ("deduplication", deduplication),
 }

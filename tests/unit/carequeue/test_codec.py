@@ -13,7 +13,7 @@ import pytest
 from carequeue.errors import InvalidOption, PayloadError
 from carequeue.job import Job, JobState
 from carequeue.kind import JobKind, NewJob
-from carequeue.options import UNSAID, Backoff, JobOptions, KeepJobs, ParentRef
+from carequeue.options import UNSAID, Backoff, JobOptions, KeepJobs, OnFailure, ParentRef
 from carequeue.wire.codec import Codec, decode_backoff, decode_options, encode_job, encode_options
 from carequeue.wire.keep import KEEP_ALL, KEEP_NONE, KeepRule, job_keep_rule, keep_rule
 from carequeue.wire.keys import QueueKeys, split_job_key
@@ -74,6 +74,7 @@ def test_every_option_has_bullmqs_name() -> None:
         size_limit=1000,
         timestamp=NOW,
         parent=ParentRef("p", "bull:parents"),
+        on_failure=OnFailure.FAIL_PARENT,
     )
     assert encode_options(options) == {
         "jobId": "x",
@@ -88,6 +89,7 @@ def test_every_option_has_bullmqs_name() -> None:
         "sizeLimit": 1000,
         "timestamp": NOW_MS,
         "parent": {"id": "p", "queue": "bull:parents"},
+        "fpof": True,
     }
     assert encode_options(UNSAID) == {"attempts": 0}
 
@@ -180,6 +182,16 @@ def test_a_parent_is_linked_by_its_key() -> None:
     record = encode_job(NewJob("x", {}, JobOptions(parent=ParentRef("p", "bull:parents"))), UNSAID, NOW)
     assert record.fields["parentKey"] == "bull:parents:p"
     assert json.loads(record.fields["parent"]) == {"id": "p", "queueKey": "bull:parents"}
+
+
+@pytest.mark.parametrize(("mode", "flag"), list(zip(OnFailure, ["fpof", "cpof", "idof", "rdof"], strict=True)))
+def test_what_a_failure_means_stands_beside_the_parent_and_in_the_options(mode: OnFailure, flag: str) -> None:
+    options = JobOptions(parent=ParentRef("p", "bull:parents"), on_failure=mode)
+    record = encode_job(NewJob("x", {}, options), UNSAID, NOW)
+    assert json.loads(record.parent) == {"id": "p", "queueKey": "bull:parents", flag: True}
+    assert json.loads(record.opts)[flag] is True
+    assert decode_options(json.loads(record.opts)).on_failure == mode
+    assert decode_options({flag: False}).on_failure is None
 
 
 def test_a_stored_job_reads_as_values() -> None:

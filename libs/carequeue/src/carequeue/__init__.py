@@ -1,5 +1,6 @@
 """A typed asyncio job queue on Redis or Valkey that speaks BullMQ's wire format."""
 
+from carequeue.children import Child, ChildCounts, Children, ChildState
 from carequeue.errors import (
     CarequeueError,
     ConnectionLost,
@@ -19,14 +20,26 @@ from carequeue.errors import (
     Skip,
     Unrecoverable,
     UnsuitableRedis,
+    WaitForChildren,
     WorkerNotStarted,
     WrongState,
 )
 from carequeue.events import Event, QueueEvents
+from carequeue.flow import Flow, FlowNode, FlowProducer
 from carequeue.inspect import Counts, Inspector, WorkerInfo
 from carequeue.job import Job, JobState
 from carequeue.kind import JobKind, NewJob
-from carequeue.options import Backoff, Deduplication, JobOptions, KeepJobs, ParentRef, RateLimit, WorkerOptions
+from carequeue.metrics import Metrics
+from carequeue.options import (
+    Backoff,
+    Deduplication,
+    JobOptions,
+    KeepJobs,
+    OnFailure,
+    ParentRef,
+    RateLimit,
+    WorkerOptions,
+)
 from carequeue.queue import Queue
 from carequeue.repeat import Repeat
 from carequeue.scheduler import Scheduler
@@ -36,10 +49,17 @@ from carequeue.worker import JobContext, ThreadJobContext, Worker
 __all__ = [
     "Backoff",
     "CarequeueError",
+    "Child",
+    "ChildCounts",
+    "ChildState",
+    "Children",
     "ConnectionLost",
     "Counts",
     "Deduplication",
     "Event",
+    "Flow",
+    "FlowNode",
+    "FlowProducer",
     "Inspector",
     "Instruction",
     "InvalidOption",
@@ -53,7 +73,9 @@ __all__ = [
     "JobState",
     "KeepJobs",
     "LockLost",
+    "Metrics",
     "NewJob",
+    "OnFailure",
     "ParentNotFound",
     "ParentRef",
     "PayloadError",
@@ -72,6 +94,7 @@ __all__ = [
     "ThreadJobContext",
     "Unrecoverable",
     "UnsuitableRedis",
+    "WaitForChildren",
     "Worker",
     "WorkerInfo",
     "WorkerNotStarted",

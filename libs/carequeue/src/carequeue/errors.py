@@ -19,7 +19,8 @@ CarequeueError
     ├── Unrecoverable        failed now, whatever attempts are left
     ├── RetryAt              again at an instant
     ├── RateLimited          again after a time in which the queue starts nothing
-    └── Skip                 nothing to do: completed with the reason
+    ├── Skip                 nothing to do: completed with the reason
+    └── WaitForChildren      again once no child is pending
 """
 
 from __future__ import annotations
@@ -135,3 +136,11 @@ class Skip(Instruction):
     def __init__(self, why: str) -> None:
         self.why = why
         super().__init__(why)
+
+
+class WaitForChildren(Instruction):
+    """The job runs again from its start once none of its children is pending, which may be at once. No attempt made.
+
+    Raise it after adding children (`queue.add(…, parent=…)`), and only while there may be pending ones: a handler that
+    always raises it runs for ever.
+    """

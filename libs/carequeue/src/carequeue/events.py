@@ -46,7 +46,8 @@ class Event:
     """One entry of the stream.
 
     `name`: added, waiting, delayed, active, progress, completed, failed, retries-exhausted, stalled,
-    waiting-children, removed, cleaned, drained, paused, resumed, duplicated, deduplicated, or one of somebody's own.
+    waiting-children, removed, cleaned, drained, paused, resumed, duplicated, deduplicated, one of somebody's own, or of
+    ours: blocked (the job waits for a child that failed; `fields["child"]`).
     """
 
     id: str

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from carequeue.errors import InvalidOption
 from carequeue.job import Job, JobState
+from carequeue.metrics import Metrics, metrics_of
 from carequeue.scheduler import Scheduler, find, listing
-from carequeue.store.connection import check_client, check_server, client_name, connect
+from carequeue.store.connected import Connected
+from carequeue.store.connection import client_name
 from carequeue.store.reading import Reading
 from carequeue.store.scheduling import Scheduling
 from carequeue.wire.codec import Codec
 from carequeue.wire.keys import QueueKeys
+from carequeue.wire.times import to_ms
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+    from datetime import datetime
 
     from redis.asyncio import Redis
 
@@ -70,7 +74,7 @@ class WorkerInfo:
     idle_seconds: int
 
 
-class Inspector:
+class Inspector(Connected):
     """A queue to look at: `async with Inspector("reminders", "redis://localhost") as queue`.
 
     `connection` is a URL, or a ready client (`decode_responses=True`, no retries of its own) that stays yours to close.
@@ -78,54 +82,12 @@ class Inspector:
     """
 
     def __init__(self, name: str, connection: str | Redis = "redis://localhost:6379", *, prefix: str = "bull") -> None:
+        super().__init__(connection)
         self.keys = QueueKeys(prefix, name)
-        self._given = connection
-        self._client: Redis | None = None
 
     @property
     def name(self) -> str:
         return self.keys.queue
-
-    @property
-    def client(self) -> Redis:
-        """The client that is used.
-
-        Raises:
-            InvalidOption: the connection is a URL and none of Redis, or a client that repeats commands by itself.
-        """
-        if self._client is None:
-            if isinstance(self._given, str):
-                self._client = connect(self._given)
-            else:
-                check_client(self._given)
-                self._client = self._given
-        return self._client
-
-    async def open(self) -> Self:
-        """Check the server. Not calling it is allowed: the first command connects.
-
-        Raises:
-            ConnectionLost: nobody answers at this address.
-            UnsuitableRedis: older than 6.2, or it evicts keys.
-        """
-        await check_server(self.client)
-        return self
-
-    async def close(self) -> None:
-        """Close the client, if it was made here. It can be used again afterwards."""
-        client, self._client = self._client, None
-        if client is not None and isinstance(self._given, str):
-            await client.aclose()
-
-    async def __aenter__(self) -> Self:
-        try:
-            return await self.open()
-        except BaseException:
-            await self.close()
-            raise
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.close()
 
     # Jobs
 
@@ -199,6 +161,22 @@ class Inspector:
             if places <= page:
                 return
 
+    async def find(
+        self,
+        states: State | Iterable[State],
+        *,
+        name: str | None = None,
+        where: Callable[[Job[Any]], bool] | None = None,
+        page: int = 100,
+    ) -> AsyncIterator[Job[Any]]:
+        """The jobs with a name, or for which `where(job)` holds, or both, as `iterate` comes upon them.
+
+        Every job of these states is read: stop when you have what you want.
+        """
+        async for job in self.iterate(states, page):
+            if (name is None or job.name == name) and (where is None or where(job)):
+                yield job
+
     async def logs(self, job_id: str, *, start: int = 0, end: int = -1) -> list[str]:
         """The rows of a job's log from `start` to `end` (included), the oldest first."""
         return await self._reading.logs(job_id, start, end)
@@ -208,6 +186,19 @@ class Inspector:
         return await self._reading.text(self.keys.deduplication(deduplication_id))
 
     # The queue
+
+    async def delayed_count(self, before: datetime | None = None) -> int:
+        """How many jobs are delayed; with `before` only those that are due earlier."""
+        if before is None:
+            return (await self.counts()).delayed
+        return await self._reading.due_before(to_ms(before))
+
+    async def metrics(self, kind: Literal["completed", "failed"], *, start: int = 0, end: int = -1) -> Metrics:
+        """How many jobs ended, and in which minute, from minute `start` to `end` (included), 0 being the newest.
+
+        Only workers with `max_data_points` count.
+        """
+        return metrics_of(*await self._reading.metrics(kind, start, end))
 
     async def is_paused(self) -> bool:
         return await self._reading.is_paused()

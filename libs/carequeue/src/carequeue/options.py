@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Any, TypedDict
 
 from carequeue.errors import InvalidOption
@@ -12,6 +13,8 @@ from carequeue.errors import InvalidOption
 MAX_PRIORITY = 2**21 - 1
 MAX_JITTER = 1.0
 MAX_DELAY = timedelta(days=365 * 100)
+MAX_DATA_POINTS = 60 * 24 * 28
+"""Four weeks of minutes: more would make the first script call after a long pause a slow one."""
 INTEGER_LIKE = re.compile(r"-?\d+")
 KEY_NAMES = frozenset(
     {
@@ -133,6 +136,19 @@ class Deduplication:
         return cls(id, ttl, extend=True, replace=True)
 
 
+class OnFailure(StrEnum):
+    """What the failure of a child means for its parent. A child that says none of them keeps its parent waiting."""
+
+    FAIL_PARENT = "fail_parent"
+    """The parent fails as well, at once."""
+    CONTINUE_PARENT = "continue_parent"
+    """The parent runs at once, without its other children, and may ask which ones failed."""
+    IGNORE_DEPENDENCY = "ignore_dependency"
+    """The parent runs when its other children are done, and may ask which ones failed."""
+    REMOVE_DEPENDENCY = "remove_dependency"
+    """The parent runs when its other children are done, as if it had never had this one."""
+
+
 class JobWords(TypedDict, total=False):
     """The keyword arguments of `Queue.add`, `JobKind` and their like: the fields of JobOptions."""
 
@@ -150,6 +166,7 @@ class JobWords(TypedDict, total=False):
     size_limit: int | None
     timestamp: datetime | None
     parent: ParentRef | None
+    on_failure: OnFailure | None
     deduplication: Deduplication | None
 
 
@@ -171,6 +188,7 @@ class JobOptions:
     size_limit: int | None = None
     timestamp: datetime | None = None
     parent: ParentRef | None = None
+    on_failure: OnFailure | None = None
     deduplication: Deduplication | None = None
 
     def __post_init__(self) -> None:
@@ -189,6 +207,8 @@ class JobOptions:
             raise InvalidOption(f"a priority is between 0 (first) and {MAX_PRIORITY}, got {self.priority}")
         if self.parent is not None and self.deduplication is not None:
             raise InvalidOption("a child cannot be deduplicated: its parent would wait for a job that was not added")
+        if self.on_failure is not None and self.on_failure not in set(OnFailure):
+            raise InvalidOption(f"on_failure is one of {', '.join(OnFailure)}, got {self.on_failure!r}")
         _check_not_negative("attempts", self.attempts)
         _check_not_negative("keep_logs", self.keep_logs)
         _check_not_negative("stack_trace_limit", self.stack_trace_limit)
@@ -264,6 +284,7 @@ class WorkerWords(TypedDict, total=False):
     grace: timedelta
     batch: int
     limiter: RateLimit | None
+    max_data_points: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -290,6 +311,8 @@ class WorkerOptions:
     """How many finished jobs one script call reports at the most."""
     limiter: RateLimit | None = None
     """How many jobs may start in a time. Redis counts for the whole queue: give its workers the same one."""
+    max_data_points: int | None = None
+    """For how many minutes `Queue.metrics` tells what this worker completed and failed; None counts nothing."""
 
     def __post_init__(self) -> None:
         if self.concurrency < 1:
@@ -303,5 +326,7 @@ class WorkerOptions:
             raise InvalidOption(f"max_stalled_count is 0 or more, got {self.max_stalled_count}")
         if not 1 <= self.batch <= 500:
             raise InvalidOption(f"batch is between 1 and 500, got {self.batch}")
+        if self.max_data_points is not None and not 1 <= self.max_data_points <= MAX_DATA_POINTS:
+            raise InvalidOption(f"max_data_points is between 1 and {MAX_DATA_POINTS}, got {self.max_data_points}")
         if self.grace < ZERO:
             raise InvalidOption(f"grace is 0 or more, got {self.grace}")

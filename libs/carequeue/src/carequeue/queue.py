@@ -6,14 +6,16 @@ import time
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack, overload
 
 from carequeue import scheduler
+from carequeue.children import Children
 from carequeue.errors import InvalidOption, JobNotFound
 from carequeue.inspect import WIRE_STATES, State
 from carequeue.job import Job, JobState
 from carequeue.kind import JobKind, NewJob, check_name
 from carequeue.limits import Limits
-from carequeue.options import MAX_PRIORITY, UNSAID, ZERO, JobOptions, JobWords
+from carequeue.options import MAX_PRIORITY, UNSAID, ZERO, JobOptions, JobWords, ParentRef
 from carequeue.store.administration import AT_ONCE, Administration
 from carequeue.store.commands import DEFAULT_MAX_EVENTS, Commands
+from carequeue.store.flows import Flows
 from carequeue.wire.codec import Codec, encode_data, encode_job, encode_options
 from carequeue.wire.json_text import stringify
 from carequeue.wire.schedule import Template, run_id
@@ -189,6 +191,24 @@ class Queue(Limits):
         """Let the next job with this deduplication id be added, whatever became of the last; False if one could be."""
         return await self._administration.close_window(deduplication_id)
 
+    # Parents and children
+
+    def parent_ref(self, job_id: str) -> ParentRef:
+        """A job of this queue as the parent of another: `other.add(…, parent=queue.parent_ref(job.id))`."""
+        return ParentRef(job_id, self.keys.base)
+
+    def children(self, job_id: str) -> Children:
+        """What the children of a job came to. Nothing is asked yet."""
+        return Children(self.client, self.keys, job_id)
+
+    async def remove_child_dependency(self, job_id: str) -> bool:
+        """Let the parent of a job no longer wait for it; False if it does not.
+
+        Raises:
+            JobNotFound: there is no such job.
+        """
+        return await Flows(self.client, self.keys).leave_parent(job_id, self._now())
+
     # All jobs
 
     async def pause(self) -> None:
@@ -250,6 +270,12 @@ class Queue(Limits):
                 if len(gone) < wanted:
                     break
         return removed
+
+    async def trim_events(self, most: int) -> int:
+        """Keep the newest `most` events and return how many went. By itself a queue keeps about `max_events`."""
+        if most < 0:
+            raise InvalidOption(f"events are trimmed to 0 or more, got {most}")
+        return await self._administration.trim_events(most)
 
     async def obliterate(self, *, force: bool = False) -> None:
         """Delete the queue with all its jobs. It must be paused; `force` takes jobs from under their workers too.

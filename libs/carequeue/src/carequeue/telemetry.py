@@ -28,10 +28,12 @@ EVENTS: Mapping[str, tuple[str, ...]] = {
     "job.completed": ("queue", "job_id", "name", "attempt", "seconds"),
     "job.retrying": ("queue", "job_id", "name", "attempt", "seconds", "error"),
     "job.failed": ("queue", "job_id", "name", "attempt", "seconds", "error"),
+    "job.parked": ("queue", "job_id", "name"),
     "job.handed_back": ("queue", "job_id", "name"),
     "job.abandoned": ("queue", "job_id"),
     "job.stalled": ("queue", "job_id"),
     "job.progress": ("queue", "job_id"),
+    "job.blocked_parent": ("queue", "job_id", "parent_id"),
     "job.unreported": ("queue", "job_id", "code"),
     "lock.lost": ("queue", "job_id"),
     "locks.renewed": ("queue", "count"),
@@ -41,7 +43,8 @@ EVENTS: Mapping[str, tuple[str, ...]] = {
 
 `step` is one script call: how many jobs it reported, how many it asked for and got. `waited` is the time from when a
 job could run until its first attempt started, None for later ones. `job.retrying` is a failed attempt that is followed
-by another one, or a `RetryAt`.
+by another one, or a `RetryAt`. `job.parked` is a job that waits for its children. `job.blocked_parent` is a child that
+failed and did not say what that means: its parent waits for ever, unless somebody retries or removes the child.
 `job.abandoned` is a job in a thread that did not end before a closing worker's deadline: the stall check rescues it.
 `job.unreported` is a job whose end Redis refused (`code`), because somebody else decides about it.
 """

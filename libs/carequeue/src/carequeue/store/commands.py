@@ -85,11 +85,12 @@ class Commands(Scripts):
         arguments: list[Argument] = [
             step.now, step.fetch, step.token_prefix, step.token_from, step.lock_ms, step.worker_name or "",
             "" if step.limit is None else step.limit, "" if step.limit_ms is None else step.limit_ms,
+            "" if step.metrics_points is None else step.metrics_points,
         ]  # fmt: skip
         for end in step.finishes:
             arguments += (
                 end.job_id, end.token, end.verdict, well_formed(end.value), end.stacktrace, end.due_ms, end.keep.text,
-                end.attempts, "1" if end.counts and end.verdict != "wait" else "",
+                end.attempts, "1" if end.counts and end.verdict not in ("wait", "children") else "",
             )  # fmt: skip
         codes, jobs, due, limited_for, drained = await self._run("step", *arguments)
         return StepReply(codes, list(_fetched(jobs, step)), due or None, limited_for, drained == 1)

@@ -116,6 +116,11 @@ async def check_server(client: Redis) -> None:
         )
 
 
+async def is_cluster(client: Redis) -> bool:
+    with redis_errors(client):
+        return str((await _info(client, "cluster")).get("cluster_enabled", 0)) == "1"
+
+
 def version_of(text: str) -> tuple[int, int]:
     parts = [*text.split("."), "0", "0"]
     return (int(parts[0]), int(parts[1])) if parts[0].isdecimal() and parts[1].isdecimal() else (0, 0)

@@ -10,7 +10,7 @@ from carequeue.wire.keep import KEEP_ALL, KeepRule
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-Verdict = Literal["completed", "failed", "retry", "delayed", "wait"]
+Verdict = Literal["completed", "failed", "retry", "delayed", "wait", "children"]
 
 MAX_STEP = 500
 """How many jobs one step may report, and take: Lua holds them all on its stack."""
@@ -22,7 +22,8 @@ class Finish:
 
     completed: `value` is the return value as JSON. failed: `value` is the reason as plain text, `stacktrace` a JSON
     array. retry: again at once, at the head if it was added lifo. delayed: again at `due_ms`. wait: handed back
-    unfinished, to the head of its class. retry and delayed store reason and stacktrace too, if there is a stacktrace.
+    unfinished, to the head of its class. children: again from its start once no child is pending. retry and delayed
+    store reason and stacktrace too, if there is a stacktrace.
     """
 
     job_id: str
@@ -36,7 +37,7 @@ class Finish:
     attempts: int = 0
     """How many attempts the job has: a failure with that many made says `retries-exhausted`."""
     counts: bool = True
-    """Whether this was an attempt; never one for `wait`."""
+    """Whether this was an attempt; never one for `wait` and `children`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,8 @@ class Step:
     limit: int | None = None
     """The worker's rate limit: at most this many jobs start in `limit_ms`; the queue's own limit wins."""
     limit_ms: int | None = None
+    metrics_points: int | None = None
+    """For how many minutes the queue's metrics are kept; None counts nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,9 @@ class FetchedJob:
 
 @dataclass(frozen=True, slots=True)
 class StepReply:
-    """`codes`: one for each finish, 0 or as in wire/codes.py; one that was refused never stops the others."""
+    """`codes`: one for each finish, as in wire/codes.py, 0 or more if it was taken; one that was refused never stops
+    the others.
+    """
 
     codes: Sequence[int]
     jobs: Sequence[FetchedJob]

@@ -13,6 +13,7 @@ from carequeue.options import Backoff, Deduplication, JobOptions, ParentRef
 from carequeue.wire.json_text import parse, stringify
 from carequeue.wire.keep import decode_keep, encode_keep
 from carequeue.wire.keys import split_job_key
+from carequeue.wire.links import decode_flag, encode_flag, encode_link
 from carequeue.wire.payload import decode_payload, encode_payload
 from carequeue.wire.times import from_ms, span_ms, to_ms
 
@@ -139,7 +140,7 @@ def encode_job(new: NewJob[Any], defaults: JobOptions, now: datetime) -> JobReco
         priority=options.priority or 0,
         lifo=bool(options.lifo),
         parent_key=f"{parent.queue_key}:{parent.id}" if parent else "",
-        parent=stringify({"id": parent.id, "queueKey": parent.queue_key}) if parent else "",
+        parent=encode_link(parent, options.on_failure) if parent else "",
         deduplication=_OPTS.encode(said["de"]) if options.deduplication else "",
         deduplication_id=options.deduplication.id if options.deduplication else "",
     )
@@ -179,7 +180,7 @@ def encode_options(options: JobOptions) -> dict[str, object]:
         said["parent"] = {"id": options.parent.id, "queue": options.parent.queue_key}
     if options.deduplication is not None:
         said["de"] = encode_deduplication(options.deduplication)
-    return said
+    return said | encode_flag(options.on_failure)
 
 
 def decode_options(raw: Mapping[str, Any]) -> JobOptions:
@@ -191,6 +192,7 @@ def decode_options(raw: Mapping[str, Any]) -> JobOptions:
     said["keep_failed"] = decode_keep(raw.get("removeOnFail"))
     said["job_id"] = raw.get("jobId")
     said["deduplication"] = decode_deduplication(raw.get("de"))
+    said["on_failure"] = decode_flag(raw)
     if isinstance(raw.get("delay"), int | float):
         said["delay"] = timedelta(milliseconds=raw["delay"])
     if isinstance(raw.get("timestamp"), int | float):

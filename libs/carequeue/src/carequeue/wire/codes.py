@@ -15,6 +15,7 @@ from carequeue.errors import (
 )
 
 FINE = 0
+PARENT_BLOCKED = 1  # ours: fine, but the job failed and its parent will wait for it for ever
 MISSING = -1
 LOCK_MISSING = -2
 WRONG_STATE = -3

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from carequeue.children import Children
+
 
 class JobContext:
     """One attempt at one job.
@@ -16,19 +18,22 @@ class JobContext:
     handler returns is dropped. A coroutine is cancelled as well; a function in a thread has to look at `lost`.
     """
 
-    __slots__ = ("_log", "_progress", "attempt", "job_id", "lost", "token")
+    __slots__ = ("_log", "_progress", "attempt", "children", "job_id", "lost", "token")
 
     def __init__(
         self,
         job_id: str,
         token: str,
         attempt: int,
+        children: Children,
         progress: Callable[[Any], Awaitable[None]],
         log: Callable[[str], Awaitable[int]],
     ) -> None:
         self.job_id = job_id
         self.token = token
         self.attempt = attempt
+        self.children = children
+        """What the job's children came to: `await context.children.values()`."""
         self.lost = asyncio.Event()
         self._progress = progress
         self._log = log
@@ -67,6 +72,10 @@ class ThreadJobContext:
     def is_lost(self) -> bool:
         """Whether the lock was lost: stop as soon as you can, the outcome is dropped."""
         return self._context.lost.is_set()
+
+    def children_values(self) -> dict[str, Any]:
+        """What the job's children that completed returned, by their keys (`prefix:queue:id`)."""
+        return asyncio.run_coroutine_threadsafe(self._context.children.values(), self._loop).result()
 
     def update_progress(self, value: Any) -> None:
         asyncio.run_coroutine_threadsafe(self._context.update_progress(value), self._loop).result()

@@ -9,6 +9,7 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from carequeue.children import Children
 from carequeue.errors import ConnectionLost, LockLost, PayloadError, Unrecoverable
 from carequeue.wire.codec import Codec, encode_data
 from carequeue.worker.context import JobContext, ThreadJobContext
@@ -161,6 +162,7 @@ class Executor:
             job.id,
             run.token,
             job.attempts_made + 1,
+            Children(self._commands.client, self._commands.keys, job.id),
             partial(self._update_progress, job),
             partial(self._add_log, job),
         )

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("carequeue.worker")
 
-HookName = Literal["completed", "failed", "error", "progress", "stalled", "drained"]
+HookName = Literal["completed", "failed", "error", "progress", "stalled", "drained", "blocked"]
 Hook = Callable[..., Any]
 
 

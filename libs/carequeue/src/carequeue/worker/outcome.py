@@ -2,6 +2,7 @@
 
 The rules, in order: a value completes; `Skip` completes and says why; `RetryAt` runs again at its instant;
 `RateLimited` hands the job back and stops the queue for a time;
+`WaitForChildren` runs again when no child is pending;
 `Unrecoverable` fails; any other error is tried again after the job's backoff while attempts are left, and fails then.
 """
 
@@ -14,7 +15,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from carequeue.backoff import UnknownBackoff, retry_delay
-from carequeue.errors import Instruction, PayloadError, RateLimited, RetryAt, Skip, Unrecoverable
+from carequeue.errors import Instruction, PayloadError, RateLimited, RetryAt, Skip, Unrecoverable, WaitForChildren
 from carequeue.store.commands import Finish
 from carequeue.wire.codec import decode_backoff, encode_data
 from carequeue.wire.json_text import stringify
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from carequeue.backoff import BackoffStrategy, Random
     from carequeue.job import Job
 
-Kind = Literal["completed", "retrying", "failed", "handed_back"]
+Kind = Literal["completed", "retrying", "failed", "parked", "handed_back"]
 
 ZERO = timedelta(0)
 NULL = "null"
@@ -90,6 +91,9 @@ def raised(attempt: Attempt, error: BaseException, rules: Rules) -> Outcome:
         case RetryAt():
             finish = Finish(attempt.job.id, attempt.token, "delayed", due_ms=to_ms(error.when))
             return Outcome("retrying", finish, attempt.job, error=error, seconds=attempt.seconds)
+        case WaitForChildren():
+            finish = Finish(attempt.job.id, attempt.token, "children", counts=False)
+            return Outcome("parked", finish, attempt.job, seconds=attempt.seconds)
         case RateLimited():
             due = attempt.now + span_ms(error.for_)
             finish = Finish(attempt.job.id, attempt.token, "wait", due_ms=due, counts=False)

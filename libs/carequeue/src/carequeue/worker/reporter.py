@@ -36,8 +36,10 @@ class Reporter:
     def answered(self, flight: Flight, answers: Sequence[int]) -> None:
         """Redis answered these codes to the reports of a flight."""
         for outcome, code in zip(flight.outcomes, answers, strict=True):
-            if code == codes.FINE:
+            if code >= codes.FINE:
                 self._taken(outcome)
+                if code == codes.PARENT_BLOCKED:
+                    self._blocked(outcome)
             else:
                 self._refused(outcome, code, repeated=flight.repeated)
 
@@ -63,6 +65,14 @@ class Reporter:
         elif outcome.finish.value and self._hooks.wanted("failed"):  # a RetryAt, or handing back, gives no reason
             self._hooks.call("failed", self._afterwards(outcome), outcome.error)
 
+    def _blocked(self, outcome: Outcome) -> None:
+        job, parent = outcome.job, outcome.job.parent
+        if parent is None:
+            return
+        log.warning("job.blocked_parent", extra=self._setting.about(job_id=job.id, parent_id=parent.id))
+        self._setting.emit("job.blocked_parent", job_id=job.id, parent_id=parent.id)
+        self._hooks.call("blocked", self._afterwards(outcome), parent)
+
     def _refused(self, outcome: Outcome, code: int, *, repeated: bool) -> None:
         expected = repeated and code in DONE_BEFORE
         about = self._setting.about(job_id=outcome.job.id, code=code, repeated=repeated)
@@ -74,7 +84,7 @@ class Reporter:
     def _fields(self, outcome: Outcome) -> dict[str, Any]:
         job = outcome.job
         fields: dict[str, Any] = {"job_id": job.id, "name": job.name}
-        if outcome.kind == "handed_back":
+        if outcome.kind in ("handed_back", "parked"):
             return fields
         fields |= {"attempt": job.attempts_made + 1, "seconds": outcome.seconds}
         if outcome.error is not None and outcome.kind != "completed":

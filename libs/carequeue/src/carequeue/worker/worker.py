@@ -124,6 +124,12 @@ class Worker:
         """`hook(job_id)` for a job that this worker found without a living owner and put back."""
         return self._hook("stalled", hook)
 
+    def on_blocked(self, hook: H) -> H:
+        """`hook(job, parent)` for a child that failed and did not say (`on_failure`) what that means: its parent, a
+        ParentRef, waits until somebody retries or removes the child.
+        """
+        return self._hook("blocked", hook)
+
     def on_drained(self, hook: H) -> H:
         """`hook()` when the last job ended and none is left to take; delayed ones may be."""
         return self._hook("drained", hook)

@@ -11,7 +11,7 @@
 
   Output: the ids, in order, of a job that is kept out the id of the one that keeps it out; or
           {-5 | -7, place of the job whose parent is missing | already another living one}
-  Events: added, waiting, delayed, duplicated, deduplicated, removed
+  Events: added, waiting, delayed, blocked, duplicated, deduplicated, removed
 ]]
 --- @include "queueKeys"
 --- @include "queueMeta"

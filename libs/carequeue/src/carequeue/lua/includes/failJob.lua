@@ -1,3 +1,4 @@
+--- @include "blockParent"
 --- @include "keepFinished"
 --- @include "leaveParent"
 --- @include "releaseDeduplication"
@@ -24,6 +25,7 @@ local function failJob(keys, meta, job, batch, now)
       redis.call('HDEL', job.key, 'defa')
     end
     keepFinished(batch.failed, job, now)
+    job.blocksParent = job.parentKey and blockParent(job.key, job.parentKey, job.parent, job.value)
   end
   redis.call('XADD', keys.events, '*', 'event', 'failed', 'jobId', job.id, 'failedReason', job.value,
     'prev', 'active')

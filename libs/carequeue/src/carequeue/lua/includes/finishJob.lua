@@ -2,8 +2,8 @@
 --- @include "failJob"
 --- @include "returnJob"
 
--- Moves one job out of `active` as its verdict says. Answers 0, or the code that says why nothing was changed.
--- `batch` collects what is cheaper to do once for all jobs of a call.
+-- Moves one job out of `active` as its verdict says. Answers 0, 1 if its failure keeps a parent waiting, or the code
+-- that says why nothing was changed. `batch` collects what is cheaper to do once for all jobs of a call.
 local function finishJob(keys, meta, job, held, batch, now)
   local jobKey = keys.base .. ':' .. job.id
   local stored = redis.call('HMGET', jobKey, 'timestamp', 'atm', 'parentKey', 'parent', 'deid', 'defa')
@@ -37,5 +37,5 @@ local function finishJob(keys, meta, job, held, batch, now)
   else
     returnJob(keys, job, batch, now)
   end
-  return 0
+  return job.blocksParent and 1 or 0
 end

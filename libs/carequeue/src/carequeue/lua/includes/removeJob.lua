@@ -4,12 +4,14 @@
 --- @include "childKeysOf"
 --- @include "discardJob"
 --- @include "pullJob"
+--- @include "untie"
 --- @include "wakeForWork"
 
 -- Removes a job from wherever it is, its descendants first if `deep`, and says so.
 local function removeJob(keys, id, now, deep)
   local jobKey = keys.base .. ':' .. id
   if deep then
+    untie(jobKey, now) -- before its children let it go on for a moment
     for _, childKey in ipairs(childKeysOf(jobKey)) do
       local childBase, childId = splitJobKey(childKey)
       removeJob(queueKeys(childBase), childId, now, true)

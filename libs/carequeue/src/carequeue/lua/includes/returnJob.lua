@@ -2,9 +2,10 @@
 --- @include "decodeObject"
 --- @include "delayedScore"
 --- @include "limitQueue"
+--- @include "parkJob"
 
 -- Puts a job that left `active` unfinished where its verdict says: `retry` at once, `delayed` until due,
--- `wait` handed back to the head of its class.
+-- `wait` handed back to the head of its class, `children` until its children are done, or there too if they are.
 local function returnJob(keys, job, batch, now)
   if job.verdict == 'wait' and job.due > now then
     limitQueue(keys, job.due - now)
@@ -22,8 +23,11 @@ local function returnJob(keys, job, batch, now)
     batch.delayed = true
     return
   end
+  if job.verdict == 'children' and parkJob(keys, job, now) then
+    return
+  end
   local stored = redis.call('HMGET', job.key, 'priority', 'opts')
-  local atFront = job.verdict == 'wait' or decodeObject(stored[2]).lifo == true
+  local atFront = job.verdict == 'wait' or job.verdict == 'children' or decodeObject(stored[2]).lifo == true
   enqueue(keys, job.id, tonumber(stored[1] or nil) or 0, atFront)
   redis.call('XADD', keys.events, '*', 'event', 'waiting', 'jobId', job.id, 'prev', 'active')
 end

@@ -1,22 +1,11 @@
 --- @include "delayedScore"
+--- @include "writeJob"
 
 -- Writes a new job and ranks it, and says where it belongs: 'delayed', 'prioritized', or 'wait', whose list is the
 -- caller's to push to, so that many jobs need one push. A delay wins over a priority.
 local function storeJob(keys, id, job)
-  local jobKey = keys.base .. ':' .. id
   local delay, priority = tonumber(job.delay), tonumber(job.priority)
-  local fields = {
-    'name', job.name, 'data', job.data, 'opts', job.opts, 'timestamp', job.timestamp,
-    'delay', job.delay, 'priority', job.priority,
-  }
-  for _, optional in ipairs({'parentKey', 'parent', 'rjk', 'deid'}) do
-    if job[optional] and job[optional] ~= '' then
-      fields[#fields + 1] = optional
-      fields[#fields + 1] = job[optional]
-    end
-  end
-  redis.call('HSET', jobKey, unpack(fields))
-  redis.call('XADD', keys.events, '*', 'event', 'added', 'jobId', id, 'name', job.name)
+  writeJob(keys, id, job)
   if delay > 0 then
     local due = tonumber(job.timestamp) + delay
     redis.call('ZADD', keys.delayed, delayedScore(keys, due), id)
