@@ -23,10 +23,12 @@ from carecircle.domain.zones import zone_named
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from zoneinfo import ZoneInfo
 
 LONG_AGO = datetime(1999, 1, 1, tzinfo=UTC)
 MOST_DOSES = 5000
 INSTANT = timedelta.resolution
+NOTHING: frozenset[datetime] = frozenset()
 
 ZONE_CHANGE = "zone_change"
 """The first dose in a new zone."""
@@ -89,8 +91,9 @@ def preview(
     all_doses = _foreseen(plan, stays, since, background, valid_from)
     shown = list(islice((one for one in all_doses if since <= one.dose.due_at < until), MOST_DOSES + 1))
     kept = sorted(shown[:MOST_DOSES], key=lambda one: one.dose.due_at)
+    resumed = {stay.zone: _resumed(plan, background.taken, zone_named(plan.zone or stay.zone)) for stay in stays}
     return Preview(
-        occurrences=[_noted(one, plan, background) for one in kept if not one.dropped],
+        occurrences=[_noted(one, resumed.get(one.dose.zone, NOTHING)) for one in kept if not one.dropped],
         dropped=[one for one in kept if one.dropped],
         as_needed=_as_needed(plan, background.taken),
         truncated=len(shown) > MOST_DOSES,
@@ -116,10 +119,12 @@ def _foreseen(
     plan: SchedulePlan, stays: list[Stay], since: datetime, background: Background, valid_from: datetime
 ) -> Iterator[Foreseen]:
     min_gap = plan.smallest_gap(background.routine)
+    matters = min_gap + LOOK_AHEAD
     last: datetime | None = None
     for stay in stays:
-        if stay.begin is None:  # far enough back to know the last dose before the first change
-            doses = _first_stay(plan, stay, min(since, stay.end - min_gap - LOOK_AHEAD), background, valid_from)
+        begin = min(since, stay.end - matters)  # far enough back to know the last dose before the next change
+        if stay.begin is None or begin - stay.begin > matters:
+            doses = _first_stay(plan, stay, begin, background, valid_from)
         else:
             last = max([at for at in (last, *background.taken) if at is not None and at <= stay.begin], default=None)
             doses = _next_stay(plan, stay, stay.begin, last, min_gap, background, valid_from)
@@ -166,15 +171,18 @@ def _next_stay(
             arrived = ()
 
 
-def _noted(one: Foreseen, plan: SchedulePlan, background: Background) -> Foreseen:
+def _resumed(plan: SchedulePlan, taken: Sequence[datetime], zone: ZoneInfo) -> frozenset[datetime]:
+    """The instants that are counted from a dose that was taken."""
+    rule = plan.rule
+    if not isinstance(rule, IntervalRule) or not rule.follows_answers:
+        return NOTHING
+    return frozenset(rule.resumes_at(at, zone) for at in taken if rule.is_answered_by(at, zone))
+
+
+def _noted(one: Foreseen, resumed: frozenset[datetime]) -> Foreseen:
     """With what the dose itself says: a gap, or the answer that it is counted from."""
     notes = one.notes if one.dose.note is None else (one.dose.note, *one.notes)
-    rule = plan.rule
-    if isinstance(rule, IntervalRule) and rule.follows_answers and background.taken:
-        zone = zone_named(one.dose.zone)
-        if any(rule.resumes_at(at, zone) == one.dose.due_at for at in background.taken):
-            notes = (*notes, AFTER_TAKEN)
-    return replace(one, notes=notes)
+    return replace(one, notes=(*notes, AFTER_TAKEN) if one.dose.due_at in resumed else notes)
 
 
 def _as_needed(plan: SchedulePlan, taken: Sequence[datetime]) -> list[tuple[datetime, Allowance]]:

@@ -335,11 +335,15 @@ def _slots(
 ) -> Iterator[Slot]:
     """The slots from some time before `begin` until some time after `until`."""
     place = zone_named(zone)
+    begins = first or local_date(begin, place)
+    if plan.count is not None:  # the doses are counted, so none of them may be left out
+        counted_from = background.counted_from
+        begins = plan.start_date if counted_from is None else local_date(counted_from, place)
     # The last doses before `until` need to know the next one after it.
     last = local_date(until + LOOK_AHEAD, place)
     span = Span(
         zone=place,
-        first=plan.start_date if plan.count else max(plan.start_date, first or local_date(begin, place)),
+        first=max(plan.start_date, begins),
         last=last if plan.end_date is None else min(last, plan.end_date),
         start=plan.start_date,
         routine=background.routine,

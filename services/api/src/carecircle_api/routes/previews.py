@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -44,19 +46,19 @@ async def preview_body(body: PreviewRequestBody, work: WorkDep) -> PreviewBody:
     zone = body.patient_zone or plan.zone
     if zone is None:
         raise Invalid("Say where the patient lives, or give the schedule a zone.", field="patient_zone")
-    return PreviewBody.of(
-        preview(
-            plan,
-            zone=zone_named(zone, field="patient_zone").key,
-            since=body.since,
-            until=body.until,
-            zone_changes=_journey(body),
-            background=Background(
-                routine=Routine.from_json(dict(body.routine or {})),
-                taken=tuple(sorted(one.at for one in body.taken)),
-            ),
-        )
+    ask = partial(
+        preview,
+        plan,
+        zone=zone_named(zone, field="patient_zone").key,
+        since=body.since,
+        until=body.until,
+        zone_changes=_journey(body),
+        background=Background(
+            routine=Routine.from_json(dict(body.routine or {})),
+            taken=tuple(sorted(one.at for one in body.taken)),
+        ),
     )
+    return PreviewBody.of(await asyncio.to_thread(ask))  # years of doses take a second: others are not kept waiting
 
 
 @router.get("/schedules/{schedule_id}/preview", responses=problems(*IN_A_CIRCLE), tags=["schedules"])
