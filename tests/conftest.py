@@ -31,6 +31,12 @@ TEMPLATE = "carecircle_template"  # cloned, never opened: PostgreSQL refuses to 
 SHARED = "carecircle_shared"
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The slow ones first, so that with several processes none of them is left to the end."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
 @pytest.fixture(scope="session")
 def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a real Valkey. Tests share it: use `queue_name`, never FLUSHALL."""

@@ -35,7 +35,12 @@ if TYPE_CHECKING:
 CASES = [*BASIC_CASES, *QUEUE_CASES, *FLOWS]
 SEEDS = range(int(os.environ.get("CARECIRCLE_TEST_WALKS", "10")))
 
-pytestmark = [pytest.mark.node, pytest.mark.redis, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [
+    pytest.mark.node,
+    pytest.mark.redis,
+    pytest.mark.slow,
+    pytest.mark.asyncio(loop_scope="module"),
+]
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")

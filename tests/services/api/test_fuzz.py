@@ -31,6 +31,8 @@ from schemathesis.specs.openapi.checks import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.slow
+
 START_SECONDS = 30
 CHECKS = [
     not_a_server_error,
