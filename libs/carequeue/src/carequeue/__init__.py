@@ -29,7 +29,6 @@ from carequeue.flow import Flow, FlowNode, FlowProducer
 from carequeue.inspect import Counts, Inspector, WorkerInfo
 from carequeue.job import Job, JobState
 from carequeue.kind import JobKind, NewJob
-from carequeue.metrics import Metrics
 from carequeue.options import (
     Backoff,
     Deduplication,
@@ -73,7 +72,6 @@ __all__ = [
     "JobState",
     "KeepJobs",
     "LockLost",
-    "Metrics",
     "NewJob",
     "OnFailure",
     "ParentNotFound",

@@ -79,6 +79,8 @@ class Chaos:
         verdict = self.random.choice(["completed", "failed", "retry", "delayed", "wait"])
         keep = self.random.choice([KEEP_ALL, KEEP_NONE, KeepRule(1), KeepRule(-1, 400)])
         due = self.now + self.random.choice([-5, 0, 600])
+        if verdict == "wait":
+            due = 0  # a later instant limits the whole queue's rate, and then nobody is woken
         return Finish(job_id, self.held[job_id], verdict, "1", "[]", due_ms=due, keep=keep)  # type: ignore[arg-type]
 
     async def pause(self) -> None:
