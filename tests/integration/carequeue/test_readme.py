@@ -15,11 +15,12 @@ pytestmark = pytest.mark.redis
 README = Path(__file__).parents[3] / "libs/carequeue/README.md"
 PROGRAM = re.compile(r"^```python\n# (\w+)\.py\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
-QUEUES = ("mail", "reports", "agenda", "reminders")
+QUEUES = ("mail", "reports", "agenda", "books", "pages", "reminders")
 PRINTS = {
     "producer": "Counts(waiting=11, prioritized=1, delayed=1",
     "handlers": "{'skipped': 'empty'}\ndone\ntoo long\n1\n",
     "around": "['pulse', 'morning']\n",
+    "flows": "['300 words, 1 page lost', 'an index of 1 page']\n",
     "test_reminder": "passed\n",
 }
 

@@ -45,6 +45,7 @@ def test_ids_that_cannot_be_used(job_id: str) -> None:
         {"keep_logs": -1},
         {"stack_trace_limit": -1},
         {"size_limit": -1},
+        {"on_failure": "explode"},
     ],
 )
 def test_job_options_that_cannot_be_used(words: dict[str, Any]) -> None:

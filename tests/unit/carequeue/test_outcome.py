@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from carequeue import Backoff, Job, KeepJobs, RateLimited, RetryAt, Skip, Unrecoverable
+from carequeue import Backoff, Job, KeepJobs, RateLimited, RetryAt, Skip, Unrecoverable, WaitForChildren
 from carequeue.testing import make_job
 from carequeue.wire.keep import KEEP_ALL, KEEP_NONE, KeepRule
 from carequeue.worker.outcome import Attempt, Rules, handed_back, raised, reason_of, returned, stacktrace_of
@@ -55,6 +55,12 @@ def test_skip_completes_with_its_reason() -> None:
     for outcome in (raised(attempt(), Skip("expired"), RULES), returned(attempt(), Skip("expired"), RULES)):
         assert (outcome.kind, outcome.finish.value) == ("completed", '{"skipped":"expired"}')
         assert outcome.value == {"skipped": "expired"}
+
+
+def test_waiting_for_children_is_no_attempt_and_keeps_no_error() -> None:
+    for outcome in (raised(attempt(), WaitForChildren(), RULES), returned(attempt(), WaitForChildren(), RULES)):
+        assert (outcome.kind, outcome.finish.verdict, outcome.finish.counts) == ("parked", "children", False)
+        assert (outcome.finish.value, outcome.finish.stacktrace) == ("", "")
 
 
 def test_retry_at_is_due_at_its_instant_even_without_attempts_left() -> None:
