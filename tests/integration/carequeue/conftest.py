@@ -12,7 +12,7 @@ import pytest
 
 from carecircle_cli.engines import EmbeddedValkey
 from carecircle_cli.engines.process import free_port
-from carequeue import Queue, Worker
+from carequeue import FlowProducer, Queue, Worker
 from carequeue.store.connection import connect
 
 if TYPE_CHECKING:
@@ -45,6 +45,21 @@ async def new_worker(queue_name: str, redis_url: str) -> AsyncIterator[Callable[
     yield make
     async with asyncio.timeout(20):
         await asyncio.gather(*(close_at_once(worker) for worker in workers))
+
+
+@pytest.fixture
+async def flows(redis_url: str) -> AsyncIterator[FlowProducer]:
+    async with FlowProducer(redis_url) as flows:
+        yield flows
+
+
+@pytest.fixture
+async def pages(queue_name: str, redis_url: str) -> AsyncIterator[Queue]:
+    """A second queue, for children."""
+    async with Queue(f"{queue_name}-pages", redis_url) as pages:
+        yield pages
+        await pages.pause()
+        await pages.obliterate(force=True)
 
 
 @pytest.fixture

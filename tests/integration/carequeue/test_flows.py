@@ -1,4 +1,4 @@
-"""Flows: parents that wait for children in other queues, what a child's failure means, jobs that wait by themselves."""
+"""Flows: parents that wait for children in other queues; how they are added, read, changed, and kept in one slot."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.integration.carequeue.flow_support import report, write
 
 from carequeue import (
     ChildState,
@@ -19,22 +20,18 @@ from carequeue import (
     JobNotFound,
     JobOptions,
     JobState,
-    OnFailure,
     ParentNotFound,
     ParentRef,
     PayloadError,
     Queue,
-    QueueEvents,
-    Telemetry,
     ThreadJobContext,
-    WaitForChildren,
     Worker,
     WrongState,
 )
 from carequeue.testing import Signal, drain
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import Callable
 
     from redis.asyncio import Redis
 
@@ -49,41 +46,6 @@ class Page:
 
 
 PAGE = JobKind("page", Page, attempts=2)
-
-
-@pytest.fixture
-async def flows(redis_url: str) -> AsyncIterator[FlowProducer]:
-    async with FlowProducer(redis_url) as flows:
-        yield flows
-
-
-@pytest.fixture
-async def pages(queue_name: str, redis_url: str) -> AsyncIterator[Queue]:
-    """A second queue, for children."""
-    async with Queue(f"{queue_name}-pages", redis_url) as pages:
-        yield pages
-        await pages.pause()
-        await pages.obliterate(force=True)
-
-
-def report(queue: Queue, pages: Queue, *modes: OnFailure | None, **options: Any) -> FlowNode:
-    """A report of as many pages as there are modes, with what the failure of each means."""
-    children = [
-        FlowNode("page", {"number": number}, queue=pages.name, on_failure=mode, job_id=f"page-{number}")
-        for number, mode in enumerate(modes, 1)
-    ]
-    return FlowNode("report", queue=queue.name, job_id="report", children=children, **options)
-
-
-async def write(pages: Queue, redis_url: str, *blank: int, **options: Any) -> None:
-    """Work off the pages; those named fail."""
-
-    def page(job: Job[Any]) -> str:
-        if job.data["number"] in blank:
-            raise ValueError(f"page {job.data['number']} is blank")
-        return f"text {job.data['number']}"
-
-    await drain(Worker(pages.name, redis_url, page, **options))
 
 
 # Adding
@@ -185,183 +147,6 @@ async def test_data_of_the_wrong_kind_is_refused(flows: FlowProducer, queue: Que
     with pytest.raises(PayloadError):
         await flows.add(FlowNode(PAGE, wrong, queue=queue.name))
     assert (await queue.counts()).waiting == 0
-
-
-# Failing children
-
-
-@pytest.mark.parametrize(
-    ("mode", "state", "told"),
-    [
-        (OnFailure.FAIL_PARENT, JobState.FAILED, ChildState.FAILED),
-        (OnFailure.CONTINUE_PARENT, JobState.COMPLETED, ChildState.IGNORED),
-        (OnFailure.IGNORE_DEPENDENCY, JobState.COMPLETED, ChildState.IGNORED),
-        (OnFailure.REMOVE_DEPENDENCY, JobState.COMPLETED, None),
-    ],
-)
-async def test_what_a_failure_means_for_the_parent(
-    flows: FlowProducer, queue: Queue, pages: Queue, redis_url: str, mode: OnFailure, state: JobState, told: ChildState
-) -> None:
-    await flows.add(report(queue, pages, mode, None))
-    await write(pages, redis_url, 1)
-    await drain(Worker(queue.name, redis_url, lambda job: None))
-
-    assert await queue.state("report") == state
-    children = {child.id: child async for child in queue.children("report").iterate()}
-    assert children["page-2"].value == "text 2"
-    if told is None:
-        assert set(children) == {"page-2"}
-    else:
-        assert (children["page-1"].state, children["page-1"].reason) == (told, "page 1 is blank")
-    job = await queue.get("report")
-    assert job is not None
-    assert job.failed_reason == (f"child {pages.keys.job('page-1')} failed" if state == JobState.FAILED else None)
-
-
-async def test_a_parent_continues_before_its_other_children(
-    flows: FlowProducer, queue: Queue, pages: Queue, redis_url: str
-) -> None:
-    await flows.add(report(queue, pages, OnFailure.CONTINUE_PARENT, None))
-    worker = Worker(pages.name, redis_url, lambda job: 1 / 0)
-    failed = Signal("failed")
-    worker.on_failed(failed)
-    worker.on_failed(lambda job, error: worker.pause())
-    async with worker:
-        await failed.wait()
-    assert await queue.state("report") == JobState.WAITING
-    assert await queue.children("report").ignored() == {pages.keys.job("page-1"): "division by zero"}
-    assert (await queue.children("report").counts()).pending == 1
-
-
-async def test_a_failed_child_that_nobody_spoke_of_is_reported(
-    flows: FlowProducer, queue: Queue, pages: Queue, redis_url: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    telemetry, heard, hook = Telemetry(), Signal("telemetry"), Signal("hook")
-    telemetry.subscribe(heard, "job.blocked_parent")
-    worker = Worker(pages.name, redis_url, lambda job: 1 / 0, telemetry=telemetry)
-    worker.on_blocked(hook)
-    async with QueueEvents(queue.name, redis_url) as events:
-        await flows.add(report(queue, pages, None))
-        await drain(worker)
-        async for event in events:
-            if event.name == "blocked":
-                break
-    child = pages.keys.job("page-1")
-    assert (event.job_id, event.fields["child"], event.reason) == ("report", child, "division by zero")
-    [(job, parent)] = await hook.wait()
-    assert (job.id, parent) == ("page-1", queue.parent_ref("report"))
-    [(_, fields)] = await heard.wait()
-    assert fields == {"queue": pages.name, "job_id": "page-1", "parent_id": "report"}
-    assert "job.blocked_parent" in caplog.messages
-
-    blocking = [child async for child in queue.children("report").iterate(ChildState.BLOCKING)]
-    assert [(child.id, child.queue, child.reason) for child in blocking] == [("page-1", pages.name, "division by zero")]
-    assert [child async for child in queue.children("report").iterate(ChildState.PENDING)] == []
-
-
-async def test_a_blocked_parent_goes_on_when_the_child_is_retried_or_removed(
-    flows: FlowProducer, queue: Queue, pages: Queue, redis_url: str
-) -> None:
-    await flows.add(report(queue, pages, None, None))
-    await write(pages, redis_url, 1, 2)
-    assert await queue.state("report") == JobState.WAITING_CHILDREN
-
-    await pages.retry("page-1")
-    await write(pages, redis_url)
-    assert await queue.state("report") == JobState.WAITING_CHILDREN
-    await pages.remove("page-2")
-    assert await queue.state("report") == JobState.WAITING
-
-
-async def test_a_child_that_is_not_kept_when_it_fails_blocks_nothing(
-    flows: FlowProducer, queue: Queue, pages: Queue, redis_url: str
-) -> None:
-    blocked = Signal("blocked")
-    worker = Worker(pages.name, redis_url, lambda job: 1 / 0, keep_failed=False)
-    worker.on_blocked(blocked)
-    await flows.add(report(queue, pages, None))
-    await drain(worker)
-    assert await queue.state("report") == JobState.WAITING
-    assert blocked.calls == []
-
-
-async def test_a_job_that_failed_before_it_became_a_child_is_judged_by_its_flag(
-    flows: FlowProducer, queue: Queue, pages: Queue, redis_url: str
-) -> None:
-    await pages.add("page", {"number": 1}, job_id="page-1")
-    await write(pages, redis_url, 1)
-    await flows.add(report(queue, pages, OnFailure.IGNORE_DEPENDENCY, None))
-    assert await queue.state("report") == JobState.WAITING_CHILDREN
-    assert await queue.children("report").ignored() == {pages.keys.job("page-1"): "page 1 is blank"}
-    await write(pages, redis_url)
-    assert await queue.state("report") == JobState.WAITING
-
-
-# A job that waits by itself
-
-
-async def test_a_handler_adds_children_and_runs_again_when_they_are_done(
-    queue: Queue, pages: Queue, redis_url: str, new_worker: NewWorker
-) -> None:
-    attempts: list[int] = []
-
-    async def gather(job: Job[Any], context: JobContext) -> list[str]:
-        attempts.append(context.attempt)
-        if not (await context.children.counts()).total:
-            for number in (1, 2):
-                await pages.add("page", {"number": number}, parent=queue.parent_ref(job.id))
-        if (await context.children.counts()).pending:
-            raise WaitForChildren
-        return sorted((await context.children.values()).values())
-
-    job = await queue.add("gather", attempts=1)
-    completed = Signal("completed")
-    telemetry, parked = Telemetry(), Signal("parked")
-    telemetry.subscribe(parked, "job.parked")
-    worker = new_worker(gather, telemetry=telemetry)
-    worker.on_completed(completed)
-    async with worker:
-        await parked.wait()
-        assert await queue.state(job.id) == JobState.WAITING_CHILDREN
-        await write(pages, redis_url)
-        ((done, value),) = await completed.wait()
-    assert value == ["text 1", "text 2"]
-    assert attempts == [1, 1]
-    assert (done.attempts_made, done.attempts_started) == (1, 2)
-
-
-async def test_waiting_without_a_pending_child_runs_the_job_again_at_once(queue: Queue, redis_url: str) -> None:
-    runs: list[str] = []
-
-    async def once(job: Job[Any], context: JobContext) -> None:
-        runs.append(job.id)
-        if len(runs) == 1:
-            raise WaitForChildren
-
-    first = await queue.add("first")
-    second = await queue.add("second")
-    await drain(Worker(queue.name, redis_url, once))
-    assert runs == [first.id, first.id, second.id]
-
-
-async def test_a_job_whose_child_failed_it_does_not_wait(queue: Queue, pages: Queue, redis_url: str) -> None:
-    runs: list[str] = []
-
-    async def gather(job: Job[Any], context: JobContext) -> None:
-        runs.append(job.id)
-        parent = queue.parent_ref(job.id)
-        await pages.add("page", {"number": 1}, parent=parent, on_failure=OnFailure.FAIL_PARENT)
-        await pages.add("page", {"number": 2}, parent=parent)
-        await write(pages, redis_url, 1)
-        await pages.add("page", {"number": 3}, parent=parent)
-        raise WaitForChildren
-
-    job = await queue.add("gather")
-    await drain(Worker(queue.name, redis_url, gather))
-    found = await queue.get(job.id)
-    assert found is not None
-    assert "failed" in (found.failed_reason or "")
-    assert (await queue.state(job.id), runs) == (JobState.FAILED, [job.id])
 
 
 # Looking and changing
