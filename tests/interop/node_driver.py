@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
@@ -97,6 +98,17 @@ class Side(ABC):
         await self.redis.delete(f"{self.base}:{job_id}:lock", f"{self.base}:stalled-check")
         await self.check_stalled()
 
+    async def early_in_the_minute(self) -> None:
+        """Metrics change with the minute: wait for a new one if this one might end within the test."""
+        left = 60 - time.time() % 60
+        if left < 5:
+            await asyncio.sleep(left)
+
+    async def age_metrics(self, kind: str, minutes: int) -> None:
+        """As if the minute of the last job that ended was noted so long ago."""
+        at = int(time.time() * 1000) - minutes * 60_000
+        await self.redis.hset(f"{self.base}:metrics:{kind}", "prevTS", str(at))
+
     async def remove_scheduled(self, scheduler_id: str) -> Any:
         due = await self.redis.zscore(f"{self.base}:repeat", scheduler_id)
         return await self.remove(f"repeat:{scheduler_id}:{int(due)}")
@@ -170,10 +182,11 @@ class NodeDriver(Side):
     async def check_stalled(self) -> Any:
         return await self.call("hand", "moveStalledJobsToWait")
 
-    async def work(self, attempts: int) -> Any:
+    async def work(self, attempts: int, points: int | None = None) -> Any:
         """A real worker until it has reported so many attempts."""
         before = len(self.node.seen("w", "completed")) + len(self.node.seen("w", "failed"))
-        await self.node.make("Worker", "w", self._queue, {**self._options, "name": WORKER})
+        counting = {} if points is None else {"metrics": {"maxDataPoints": points}}
+        await self.node.make("Worker", "w", self._queue, {**self._options, "name": WORKER, **counting})
         await self.node.wait_until(
             lambda: len(self.node.seen("w", "completed")) + len(self.node.seen("w", "failed")) >= before + attempts
         )
@@ -223,6 +236,16 @@ class NodeDriver(Side):
 
     async def remove_deduplication(self, deduplication_id: str) -> Any:
         return bool(await self.call("q", "removeDeduplicationKey", deduplication_id))
+
+    async def metrics(self, kind: str, *places: int) -> Any:
+        found = await self.call("q", "getMetrics", kind, *places)
+        return [found["meta"]["count"], found["meta"]["prevCount"], found["data"], found["count"]]
+
+    async def delayed_count(self, *before: int) -> Any:
+        return await self.call("q", "getDelayedCount", *before)
+
+    async def trim_events(self, most: int) -> Any:
+        await self.call("q", "trimEvents", most)
 
     async def set_global_concurrency(self, concurrency: int) -> Any:
         await self.call("q", "setGlobalConcurrency", concurrency)

@@ -86,10 +86,10 @@ class OurDriver(Side):
     async def check_stalled(self) -> Any:
         await self._commands.check_stalled(max_stalled=1, interval_ms=30_000, now=now())
 
-    async def work(self, attempts: int) -> Any:
+    async def work(self, attempts: int, points: int | None = None) -> Any:
         """A real worker until it has reported so many attempts."""
         ended = Signal("ended")
-        options = WorkerOptions(name=WORKER)
+        options = WorkerOptions(name=WORKER, max_data_points=points)
         worker = Worker(self._queue.name, self._redis_url, Painter(), prefix=self._prefix, options=options)
         worker.on_completed(ended)
         worker.on_failed(ended)
@@ -149,6 +149,16 @@ class OurDriver(Side):
 
     async def remove_deduplication(self, deduplication_id: str) -> Any:
         return await self._queue.remove_deduplication(deduplication_id)
+
+    async def metrics(self, kind: Any, start: int = 0, end: int = -1) -> Any:
+        found = await self._queue.metrics(kind, start=start, end=end)
+        return [found.total, found.noted_total, found.per_minute, found.minutes]
+
+    async def delayed_count(self, before: int | None = None) -> Any:
+        return await self._queue.delayed_count(None if before is None else words.instant(before))
+
+    async def trim_events(self, most: int) -> Any:
+        await self._queue.trim_events(most)
 
     async def set_global_concurrency(self, concurrency: int) -> Any:
         with refusals():

@@ -230,4 +230,41 @@ LIMITING = [
     ),
 ]
 
-QUEUE_CASES = [*DEDUPLICATING, *LIMITING]
+ENDS = [add("a"), add("b", {"acts": [{"throw": "no"}]}, removeOnFail=True), add("c", removeOnComplete=True)]
+AGAIN = [add("d"), ("work", 1, 4)]
+
+COUNTING = [
+    case("metrics_of_none", ("metrics", "completed"), ("metrics", "failed")),
+    case("metrics_not_asked_for", *ENDS, ("work", 3), ("metrics", "completed")),
+    case(
+        "metrics",
+        ("early_in_the_minute",),
+        *ENDS,
+        ("work", 3, 4),
+        ("metrics", "completed"),
+        ("metrics", "failed"),
+    ),
+    *[
+        case(
+            f"metrics_after_{minutes}_minutes",
+            ("early_in_the_minute",),
+            *ENDS,
+            ("work", 3, 4),
+            ("age_metrics", "completed", minutes),
+            *AGAIN,
+            ("metrics", "completed"),
+            ("metrics", "completed", 1, 2),
+        )
+        for minutes in (1, 3, 4, 500)
+    ],
+    case("metrics_obliterated", *ENDS, ("work", 3, 4), ("pause",), ("obliterate", False)),
+    case(
+        "delayed_counted_before_an_instant",
+        *[add(f"j{n}", delay=15 * 365 * 24 * HOUR, timestamp=LONG_AGO + n // 2) for n in range(6)],
+        ("delayed_count",),
+        *[("delayed_count", LONG_AGO + 15 * 365 * 24 * HOUR + n) for n in range(4)],
+    ),
+    case("events_trimmed", add("a"), add("b"), ("trim_events", 1), add("c")),
+]
+
+QUEUE_CASES = [*DEDUPLICATING, *LIMITING, *COUNTING]

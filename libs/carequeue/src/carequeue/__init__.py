@@ -29,6 +29,7 @@ from carequeue.flow import Flow, FlowNode, FlowProducer
 from carequeue.inspect import Counts, Inspector, WorkerInfo
 from carequeue.job import Job, JobState
 from carequeue.kind import JobKind, NewJob
+from carequeue.metrics import Metrics
 from carequeue.options import (
     Backoff,
     Deduplication,
@@ -72,6 +73,7 @@ __all__ = [
     "JobState",
     "KeepJobs",
     "LockLost",
+    "Metrics",
     "NewJob",
     "OnFailure",
     "ParentNotFound",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from carequeue.errors import InvalidOption
 from carequeue.job import Job, JobState
+from carequeue.metrics import Metrics, metrics_of
 from carequeue.scheduler import Scheduler, find, listing
 from carequeue.store.connected import Connected
 from carequeue.store.connection import client_name
@@ -14,9 +15,11 @@ from carequeue.store.reading import Reading
 from carequeue.store.scheduling import Scheduling
 from carequeue.wire.codec import Codec
 from carequeue.wire.keys import QueueKeys
+from carequeue.wire.times import to_ms
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+    from datetime import datetime
 
     from redis.asyncio import Redis
 
@@ -158,6 +161,22 @@ class Inspector(Connected):
             if places <= page:
                 return
 
+    async def find(
+        self,
+        states: State | Iterable[State],
+        *,
+        name: str | None = None,
+        where: Callable[[Job[Any]], bool] | None = None,
+        page: int = 100,
+    ) -> AsyncIterator[Job[Any]]:
+        """The jobs with a name, or for which `where(job)` holds, or both, as `iterate` comes upon them.
+
+        Every job of these states is read: stop when you have what you want.
+        """
+        async for job in self.iterate(states, page):
+            if (name is None or job.name == name) and (where is None or where(job)):
+                yield job
+
     async def logs(self, job_id: str, *, start: int = 0, end: int = -1) -> list[str]:
         """The rows of a job's log from `start` to `end` (included), the oldest first."""
         return await self._reading.logs(job_id, start, end)
@@ -167,6 +186,19 @@ class Inspector(Connected):
         return await self._reading.text(self.keys.deduplication(deduplication_id))
 
     # The queue
+
+    async def delayed_count(self, before: datetime | None = None) -> int:
+        """How many jobs are delayed; with `before` only those that are due earlier."""
+        if before is None:
+            return (await self.counts()).delayed
+        return await self._reading.due_before(to_ms(before))
+
+    async def metrics(self, kind: Literal["completed", "failed"], *, start: int = 0, end: int = -1) -> Metrics:
+        """How many jobs ended, and in which minute, from minute `start` to `end` (included), 0 being the newest.
+
+        Only workers with `max_data_points` count.
+        """
+        return metrics_of(*await self._reading.metrics(kind, start, end))
 
     async def is_paused(self) -> bool:
         return await self._reading.is_paused()

@@ -13,6 +13,8 @@ from carequeue.errors import InvalidOption
 MAX_PRIORITY = 2**21 - 1
 MAX_JITTER = 1.0
 MAX_DELAY = timedelta(days=365 * 100)
+MAX_DATA_POINTS = 60 * 24 * 28
+"""Four weeks of minutes: more would make the first script call after a long pause a slow one."""
 INTEGER_LIKE = re.compile(r"-?\d+")
 KEY_NAMES = frozenset(
     {
@@ -282,6 +284,7 @@ class WorkerWords(TypedDict, total=False):
     grace: timedelta
     batch: int
     limiter: RateLimit | None
+    max_data_points: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -308,6 +311,8 @@ class WorkerOptions:
     """How many finished jobs one script call reports at the most."""
     limiter: RateLimit | None = None
     """How many jobs may start in a time. Redis counts for the whole queue: give its workers the same one."""
+    max_data_points: int | None = None
+    """For how many minutes `Queue.metrics` tells what this worker completed and failed; None counts nothing."""
 
     def __post_init__(self) -> None:
         if self.concurrency < 1:
@@ -321,5 +326,7 @@ class WorkerOptions:
             raise InvalidOption(f"max_stalled_count is 0 or more, got {self.max_stalled_count}")
         if not 1 <= self.batch <= 500:
             raise InvalidOption(f"batch is between 1 and 500, got {self.batch}")
+        if self.max_data_points is not None and not 1 <= self.max_data_points <= MAX_DATA_POINTS:
+            raise InvalidOption(f"max_data_points is between 1 and {MAX_DATA_POINTS}, got {self.max_data_points}")
         if self.grace < ZERO:
             raise InvalidOption(f"grace is 0 or more, got {self.grace}")

@@ -271,6 +271,12 @@ class Queue(Limits):
                     break
         return removed
 
+    async def trim_events(self, most: int) -> int:
+        """Keep the newest `most` events and return how many went. By itself a queue keeps about `max_events`."""
+        if most < 0:
+            raise InvalidOption(f"events are trimmed to 0 or more, got {most}")
+        return await self._administration.trim_events(most)
+
     async def obliterate(self, *, force: bool = False) -> None:
         """Delete the queue with all its jobs. It must be paused; `force` takes jobs from under their workers too.
 

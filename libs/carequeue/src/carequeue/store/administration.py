@@ -57,6 +57,10 @@ class Administration(Scripts):
         """Raises JobNotFound."""
         await self._on_job("updateData", job_id, job_id, data)
 
+    async def trim_events(self, most: int) -> int:
+        with redis_errors(self.client):
+            return cast("int", await self._execute("XTRIM", self.keys.events, "MAXLEN", "=", most))
+
     async def close_window(self, deduplication_id: str) -> bool:
         with redis_errors(self.client):
             return await self._execute("DEL", self.keys.deduplication(deduplication_id)) == 1

@@ -85,6 +85,7 @@ class Commands(Scripts):
         arguments: list[Argument] = [
             step.now, step.fetch, step.token_prefix, step.token_from, step.lock_ms, step.worker_name or "",
             "" if step.limit is None else step.limit, "" if step.limit_ms is None else step.limit_ms,
+            "" if step.metrics_points is None else step.metrics_points,
         ]  # fmt: skip
         for end in step.finishes:
             arguments += (

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 Fields = dict[str, str]
 
+PLACES = 4096
+"""Jobs due in one millisecond that keep their order: a delayed job's score is its due time times this."""
+
 
 class Reading(Scripts):
     """What is in the queue. All of it may be repeated."""
@@ -49,6 +52,15 @@ class Reading(Scripts):
     async def logs(self, job_id: str, start: int, end: int) -> list[str]:
         with redis_errors(self.client):
             return cast("list[str]", await self._execute("LRANGE", self.keys.logs(job_id), start, end))
+
+    async def metrics(self, kind: str, start: int, end: int) -> tuple[list[str | None], list[str], int]:
+        """count, time and count at the last change of a minute; the minutes, the newest first; how many there are."""
+        counts, minutes, stored = await self._run("getMetrics", kind, start, end)
+        return counts, minutes, stored
+
+    async def due_before(self, ms: int) -> int:
+        with redis_errors(self.client):
+            return cast("int", await self._execute("ZCOUNT", self.keys.delayed, "-inf", f"({ms * PLACES}"))
 
     async def text(self, key: str) -> str | None:
         with redis_errors(self.client):

@@ -54,6 +54,8 @@ class Step:
     limit: int | None = None
     """The worker's rate limit: at most this many jobs start in `limit_ms`; the queue's own limit wins."""
     limit_ms: int | None = None
+    metrics_points: int | None = None
+    """For how many minutes the queue's metrics are kept; None counts nothing."""
 
 
 @dataclass(frozen=True, slots=True)

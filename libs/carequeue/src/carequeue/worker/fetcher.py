@@ -100,4 +100,5 @@ class Fetcher:
             worker_name=self._terms.name,
             limit=self._terms.limit,
             limit_ms=self._terms.limit_ms,
+            metrics_points=self._terms.metrics_points,
         )

@@ -28,6 +28,7 @@ class Terms:
     block: float
     limit: int | None = None
     limit_ms: int | None = None
+    metrics_points: int | None = None
 
 
 def terms_of(queue: str, options: WorkerOptions) -> Terms:
@@ -43,5 +44,6 @@ def terms_of(queue: str, options: WorkerOptions) -> Terms:
         max_started=options.max_started_attempts,
         block=options.drain_delay.total_seconds(),
         limit=options.limiter.max if options.limiter else None,
+        metrics_points=options.max_data_points,
         limit_ms=span_ms(options.limiter.duration) if options.limiter else None,
     )

@@ -11,7 +11,8 @@
   ARGV[6]  name of the worker, or empty
   ARGV[7]  the worker's rate limit: jobs, or empty
   ARGV[8]  the worker's rate limit: ms, or empty
-  ARGV[9…] for each ended job 9 arguments: id, token, verdict (completed | failed | retry | delayed | wait |
+  ARGV[9]  for how many minutes to count what ended, or empty
+  ARGV[10…] for each ended job 9 arguments: id, token, verdict (completed | failed | retry | delayed | wait |
            children), return value JSON or reason, stack trace JSON, due ms, keep rule `count/age ms/limit`, attempts
            allowed, 1 if this counts as an attempt
 
@@ -32,9 +33,10 @@
 --- @include "keepRule"
 --- @include "evictFinished"
 --- @include "finishJob"
+--- @include "countFinished"
 --- @include "takeJobs"
 
-local FIRST, WIDTH = 9, 9
+local FIRST, WIDTH = 10, 9
 
 local now = tonumber(ARGV[1])
 local fetch = tonumber(ARGV[2])
@@ -42,6 +44,7 @@ local taker = {
   tokenPrefix = ARGV[3], tokenFrom = tonumber(ARGV[4]), lock = ARGV[5], worker = ARGV[6],
   limit = tonumber(ARGV[7]), window = tonumber(ARGV[8]),
 }
+local points = tonumber(ARGV[9])
 local keys = queueKeys(KEYS[1])
 local meta = queueMeta(keys)
 
@@ -82,8 +85,12 @@ local function finishAll()
     -- one question for all: hardly any job has children
     hasChildren = redis.call('EXISTS', unpack(childKeys)) > 0,
   }
+  local tally = {completed = 0, failed = 0}
   for place, job in ipairs(ended) do
     codes[place] = finishJob(keys, meta, job, held[place], batch, now)
+    if codes[place] >= 0 and tally[job.verdict] then
+      tally[job.verdict] = tally[job.verdict] + 1
+    end
   end
   if #batch.ids > 0 then
     redis.call('DEL', unpack(batch.locks))
@@ -93,6 +100,11 @@ local function finishAll()
   writeFinished(keys.failed, batch.failed)
   if batch.delayed then
     wakeWhenDue(keys)
+  end
+  for kind, jobs in pairs(tally) do
+    if points and jobs > 0 then
+      countFinished(keys, kind, jobs, points, now)
+    end
   end
   return codes, #batch.ids, batch.ended
 end
