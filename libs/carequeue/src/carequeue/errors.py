@@ -10,6 +10,7 @@ CarequeueError
 │   ├── JobLocked            a worker holds it
 │   ├── LockLost             the lock ended or belongs to somebody else
 │   ├── WrongState           the job is not in the state that this needs
+│   ├── JobFailed            somebody waited for it, and it failed; `.reason`
 │   ├── ParentNotFound       the parent named at add does not exist
 │   └── SchedulerOwnsJob     the job is a scheduler's next run; remove the scheduler
 ├── SchedulerBusy            the slot of a scheduler's next run is taken
@@ -76,6 +77,14 @@ class LockLost(JobError):
 
 class WrongState(JobError):
     """it is not in the state that this needs."""
+
+
+class JobFailed(JobError):
+    """it failed."""
+
+    def __init__(self, job_id: str, reason: str) -> None:
+        self.reason = reason
+        super().__init__(job_id, f"it failed: {reason}")
 
 
 class ParentNotFound(JobError):

@@ -24,11 +24,13 @@ from redis.asyncio import Redis
 from carequeue.backoff import reconnect_delay
 from carequeue.errors import ConnectionLost
 from carequeue.store.connection import blocking_twin, check_client, client_name, connect, redis_errors
+from carequeue.watch import FinishWatch
 from carequeue.wire.keys import QueueKeys
 from carequeue.wire.times import from_ms
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from contextlib import AbstractAsyncContextManager
     from datetime import datetime
     from types import TracebackType
     from typing import Self
@@ -115,6 +117,11 @@ class QueueEvents:
         self._client: Redis | None = None
         self._read: deque[Event] = deque()
         self._failures = 0
+        self._watch = FinishWatch(self._newest, self._after)
+
+    @property
+    def keys(self) -> QueueKeys:
+        return self._keys
 
     async def __aenter__(self) -> Self:
         await self.open()
@@ -131,14 +138,19 @@ class QueueEvents:
         Raises:
             ConnectionLost: nobody answers.
         """
-        if self._client is None:
-            self._client = self._connect()
+        self._connected()
         if self._last == FROM_NOW:
-            with redis_errors(self._client):
-                newest = await cast("Any", self._client).xrevrange(self._keys.events, count=1)
-            self._last = newest[0][0] if newest else BEGINNING
+            self._last = await self._newest()
+
+    def waiting(self, job_id: str) -> AbstractAsyncContextManager[asyncio.Future[Event]]:
+        """`async with events.waiting(job_id) as ended`: the event with which the job ends, from now on.
+
+        `Queue.wait_until_finished` is the whole of it. Iterating over the events is not disturbed.
+        """
+        return self._watch.waiting(job_id)
 
     async def close(self) -> None:
+        await self._watch.close()
         if self._client is not None:
             await self._client.aclose()
             self._client = None
@@ -151,7 +163,7 @@ class QueueEvents:
         while not self._read:
             try:
                 await self.open()
-                self._read.extend(await self._wait())
+                self._read.extend(await self._after(self._last))
                 self._failures = 0
             except ConnectionLost as error:
                 if not self._failures:
@@ -162,12 +174,23 @@ class QueueEvents:
         self._last = event.id
         return event
 
-    async def _wait(self) -> Sequence[Event]:
-        client = cast("Any", self._client)
+    async def _newest(self) -> str:
+        client = cast("Any", self._connected())
+        with redis_errors(client):
+            newest = await client.xrevrange(self._keys.events, count=1)
+        return newest[0][0] if newest else BEGINNING
+
+    async def _after(self, place: str) -> Sequence[Event]:
+        client = cast("Any", self._connected())
         block = int(BLOCK / timedelta(milliseconds=1))
         with redis_errors(client):
-            reply = await client.xread({self._keys.events: self._last}, count=AT_ONCE, block=block)
+            reply = await client.xread({self._keys.events: place}, count=AT_ONCE, block=block)
         return [_event(entry, fields) for _, entries in reply or () for entry, fields in entries]
+
+    def _connected(self) -> Redis:
+        if self._client is None:
+            self._client = self._connect()
+        return self._client
 
     def _connect(self) -> Redis:
         name = client_name(self._keys.prefix, self._keys.queue, ":qe")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
-from carequeue.errors import InvalidOption
+from carequeue.errors import InvalidOption, JobFailed, JobNotFound
 from carequeue.job import Job, JobState
 from carequeue.metrics import Metrics, metrics_of
 from carequeue.scheduler import Scheduler, find, listing
@@ -19,10 +20,11 @@ from carequeue.wire.times import to_ms
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-    from datetime import datetime
+    from datetime import datetime, timedelta
 
     from redis.asyncio import Redis
 
+    from carequeue.events import QueueEvents
     from carequeue.kind import JobKind
     from carequeue.store.administration import WireState
 
@@ -176,6 +178,39 @@ class Inspector(Connected):
         async for job in self.iterate(states, page):
             if (name is None or job.name == name) and (where is None or where(job)):
                 yield job
+
+    async def wait_until_finished(
+        self,
+        job: Job[Any] | str,
+        events: QueueEvents,
+        timeout: timedelta | None = None,  # noqa: ASYNC109 - BullMQ's own argument
+    ) -> Any:
+        """What the job returned, as soon as it has completed, whoever runs it. Any number may wait with one `events`.
+
+        Raises:
+            JobFailed: it failed, with no attempt left; `.reason` says why.
+            JobNotFound: there is no such job (any more): also if it had ended before and was not kept.
+            TimeoutError: it has not ended after `timeout`.
+            ConnectionLost: Redis went away. Waiting again is harmless.
+        """
+        if events.keys != self.keys:
+            raise InvalidOption(f"these are the events of {events.keys.base}, the job is of {self.keys.base}")
+        job_id = job if isinstance(job, str) else job.id
+        async with asyncio.timeout(timeout.total_seconds() if timeout is not None else None):
+            async with events.waiting(job_id) as ended:
+                state, found = await self.state(job_id), await self.get(job_id)
+                if found is None:
+                    raise JobNotFound(job_id)
+                if state is JobState.COMPLETED:
+                    return found.return_value
+                if state is JobState.FAILED:
+                    raise JobFailed(job_id, found.failed_reason or "")
+                event = await ended
+        if event.name == "failed":
+            raise JobFailed(job_id, event.reason or "")
+        if event.name == "removed":
+            raise JobNotFound(job_id)
+        return event.value
 
     async def logs(self, job_id: str, *, start: int = 0, end: int = -1) -> list[str]:
         """The rows of a job's log from `start` to `end` (included), the oldest first."""
