@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import time
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
 from sqlalchemy import DateTime, MetaData, func
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, mapped_column
+
+from carecircle.runtime.clock import utc_now
 
 
 class Row(DeclarativeBase):
@@ -34,10 +36,6 @@ def new_id() -> UUID:
     value = value & ~(0xF << 76) | 0x7 << 76
     value = value & ~(0x3 << 62) | 0x2 << 62
     return UUID(int=value)
-
-
-def utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 CreatedAt = Annotated[datetime, mapped_column(DateTime(timezone=True), default=utc_now, server_default=func.now())]

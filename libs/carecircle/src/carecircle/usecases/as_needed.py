@@ -8,20 +8,19 @@ from typing import TYPE_CHECKING
 
 from carecircle.db.as_needed import insert_taken, locked_occurrence_at
 from carecircle.db.audit import add_entry
-from carecircle.db.doses import NewAdministration, insert_administration, standing_administration
 from carecircle.db.occurrences import taken_times
 from carecircle.db.schedules import ScheduleRow, hold_circumstances, lock_schedules, schedule_by_id
 from carecircle.domain.as_needed import Allowance, AsNeededRule, TooEarly, allowance
 from carecircle.domain.errors import Conflict, Invalid, NotFound
 from carecircle.domain.occurrence import (
     AdministrationStatus,
-    AlreadyRecorded,
     NotAnswerable,
     OccurrenceState,
     check_administered_at,
 )
 from carecircle.domain.people import Action
 from carecircle.usecases.access import Actor, require
+from carecircle.usecases.answering import store_answer
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -75,22 +74,9 @@ async def record_as_needed(
     if not before.allows(at) and not even_if_early:
         raise TooEarly(before)
     occurrence = await _taken_at(session, schedule, around, dose or schedule.plan().dose, at)
-    administration = await insert_administration(
-        session,
-        NewAdministration(
-            occurrence_id=occurrence.id,
-            patient_id=schedule.patient_id,
-            status=AdministrationStatus.TAKEN,
-            at=at,
-            reason=reason,
-            dose_quantity=occurrence.dose_quantity,
-            dose_unit=occurrence.dose_unit,
-            recorded_by=actor.account_id,
-            recorded_at=now,
-        ),
+    administration = await store_answer(
+        session, actor, occurrence, AdministrationStatus.TAKEN, at=at, reason=reason, now=now
     )
-    if administration is None:
-        raise await _already_recorded(session, occurrence)
     add_entry(
         session,
         "administration.recorded",
@@ -155,11 +141,3 @@ async def _taken_at(
         occurrence.dose_quantity, occurrence.dose_unit = dose.quantity, dose.unit
         await session.flush()
     return occurrence
-
-
-async def _already_recorded(session: AsyncSession, occurrence: OccurrenceRow) -> AlreadyRecorded:
-    standing = await standing_administration(session, occurrence.id)
-    if standing is None:  # pragma: no cover - undone between two statements, and we hold the occurrence's lock
-        raise NotFound
-    administration, name = standing
-    return AlreadyRecorded(by=name, at=administration.at, status=administration.status)

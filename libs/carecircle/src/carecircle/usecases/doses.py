@@ -9,11 +9,8 @@ from typing import TYPE_CHECKING, Any
 from carecircle.db.audit import add_entry
 from carecircle.db.deliveries import cancel_open_deliveries
 from carecircle.db.doses import (
-    NewAdministration,
     OccurrenceView,
     administration_of,
-    insert_administration,
-    standing_administration,
     view_of,
     views_between,
 )
@@ -28,7 +25,6 @@ from carecircle.domain.occurrence import (
     OPEN,
     SUPERSEDED,
     AdministrationStatus,
-    AlreadyRecorded,
     NotAnswerable,
     OccurrenceState,
     SkipReason,
@@ -40,6 +36,7 @@ from carecircle.domain.occurrence import (
 from carecircle.domain.people import Action
 from carecircle.domain.text import check_text
 from carecircle.usecases.access import Actor, require
+from carecircle.usecases.answering import store_answer
 from carecircle.usecases.planning import HORIZON, count_from_answer
 
 if TYPE_CHECKING:
@@ -96,22 +93,7 @@ async def record_administration(
         check_text(reason, field="reason", max_length=MAX_REASON_LENGTH)
     if occurrence.state not in ANSWERABLE | ANSWERED:
         raise NotAnswerable
-    administration = await insert_administration(
-        session,
-        NewAdministration(
-            occurrence_id=occurrence.id,
-            patient_id=occurrence.patient_id,
-            status=status,
-            at=at,
-            reason=reason,
-            dose_quantity=occurrence.dose_quantity,
-            dose_unit=occurrence.dose_unit,
-            recorded_by=actor.account_id,
-            recorded_at=now,
-        ),
-    )
-    if administration is None:
-        raise await _already_recorded(session, occurrence.id)
+    administration = await store_answer(session, actor, occurrence, status, at=at, reason=reason, now=now)
     before = occurrence.state
     occurrence.state = OccurrenceState(status)
     occurrence.reason = reason[:ROW_REASON_LENGTH] if reason and status is AdministrationStatus.SKIPPED else None
@@ -227,14 +209,6 @@ async def _count_on(
     last = await last_taken_at(session, series.schedule.id)
     if await follows_answers(session, series.schedule.id) and (last is None or last <= administration.at):
         await count_from_answer(session, series.schedule, series.around, occurrence, now, horizon)
-
-
-async def _already_recorded(session: AsyncSession, occurrence_id: UUID) -> AlreadyRecorded:
-    standing = await standing_administration(session, occurrence_id)
-    if standing is None:  # pragma: no cover - undone between two statements, and we hold the occurrence's lock
-        raise NotFound
-    administration, name = standing
-    return AlreadyRecorded(by=name, at=administration.at, status=administration.status)
 
 
 async def _seen(session: AsyncSession, actor: Actor, occurrence_id: UUID, action: Action) -> OccurrenceRow:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import cast
 
 from carequeue.store.script import Scripts
-
-LimitField = Literal["concurrency", "max", "duration"]
 
 
 @dataclass(frozen=True, slots=True)
