@@ -2,38 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import pkgutil
 
 from alembic import context
 from sqlalchemy import create_engine, text
 from sqlalchemy.pool import NullPool
 
-from carecircle.db import (
-    accounts,
-    audit,
-    deliveries,
-    idempotency,
-    login_attempts,
-    medications,
-    occurrences,
-    patients,
-    push_subscriptions,
-    schedules,
-)
+from carecircle import db
 from carecircle.db.base import Row
-
-TABLES = (
-    accounts,
-    audit,
-    deliveries,
-    idempotency,
-    login_attempts,
-    medications,
-    occurrences,
-    patients,
-    push_subscriptions,
-    schedules,
-)
 
 # One instance migrates at a time; the others wait here and then find nothing to do.
 ADVISORY_LOCK = 7_415_963
@@ -43,6 +21,8 @@ LOCK_TIMEOUT = "2s"
 
 
 def run() -> None:
+    for module in pkgutil.iter_modules(db.__path__):  # a table is known once its module is imported
+        importlib.import_module(f"{db.__name__}.{module.name}")
     url = context.config.attributes.get("url") or os.environ.get("DATABASE_URL")
     if not url:
         raise SystemExit("DATABASE_URL is not set: it names the PostgreSQL to migrate (postgresql+psycopg://…)")
