@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import httpx2
 from redis.asyncio import Redis
 from tests.e2e.app import App
-from tests.e2e.waiting import eventually
+from tests.waiting import eventually
 
 from carecircle.runtime import vapid
 from carecircle_cli.engines import EmbeddedValkey, free_port

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy.engine import make_url
 from tests.e2e.app import Story, next_minute
 from tests.e2e.system import LEASE_SECONDS, System
-from tests.e2e.waiting import eventually, until
+from tests.waiting import eventually, until
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(180), pytest.mark.slow]
 

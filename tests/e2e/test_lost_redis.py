@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from tests.e2e.app import Story, next_minute
 from tests.e2e.system import RECONCILE_SECONDS, System
-from tests.e2e.waiting import eventually, until
+from tests.waiting import eventually, until
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240), pytest.mark.slow]
 

@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 from tests.e2e.app import Story, next_minute
 from tests.e2e.system import RECONCILE_SECONDS, System
-from tests.e2e.waiting import eventually, until
+from tests.waiting import eventually, until
 
 from carecircle_email.testing import Fault, Point
 from carecircle_push.testing import PushFault

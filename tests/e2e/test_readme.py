@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.e2e.waiting import eventually
+from tests.waiting import eventually
 
 from carecircle_cli.engines import free_port
 

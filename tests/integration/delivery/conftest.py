@@ -10,6 +10,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.rows import Rows
 
 from carecircle.channels import ChannelSpec, MessageFacts
 from carecircle.db.accounts import Account
@@ -37,10 +38,9 @@ UNUSABLE = "-"
 
 
 @dataclass
-class World:
+class World(Rows):
     """Rows of one circle, made as a test needs them; `now` is when it began, by PostgreSQL's clock."""
 
-    database: Database
     now: datetime
     patient: Patient
     medication: Medication
@@ -124,22 +124,6 @@ class World:
                 recorded_by=self.people[0].id,
             )
         )
-
-    async def add(self, row: Any) -> UUID:
-        async with self.database.transaction() as session:
-            session.add(row)
-            await session.flush()
-            return row.id
-
-    async def change(self, table: type[Any], row_id: UUID, **values: Any) -> None:
-        async with self.database.transaction() as session:
-            row = await session.get_one(table, row_id)
-            for name, value in values.items():
-                setattr(row, name, value)
-
-    async def get(self, table: type[Any], row_id: UUID) -> Any:
-        async with self.database.transaction() as session:
-            return await session.get_one(table, row_id)
 
     async def end_lease(self, delivery_id: UUID) -> None:
         """As if its worker had died long ago."""

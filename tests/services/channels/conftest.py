@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pytest
 import structlog
 from cryptography.hazmat.primitives.asymmetric import ec
+from tests.rows import Rows
 
 from carecircle.db.accounts import Account
 from carecircle.db.base import new_id
@@ -57,10 +58,9 @@ class Trouble(Enum):
 
 
 @dataclass
-class World:
+class World(Rows):
     """One circle: the patient Rosa Canary, who is to take Canarol, and Ana Canary, who is reminded."""
 
-    database: Database
     now: datetime
     patient_id: UUID
     medication_id: UUID
@@ -121,22 +121,6 @@ class World:
                 recorded_by=self.account_id,
             )
         )
-
-    async def add(self, row: Any) -> UUID:
-        async with self.database.transaction() as session:
-            session.add(row)
-            await session.flush()
-            return row.id
-
-    async def change(self, table: type[Any], row_id: UUID, **values: Any) -> None:
-        async with self.database.transaction() as session:
-            row = await session.get_one(table, row_id)
-            for name, value in values.items():
-                setattr(row, name, value)
-
-    async def get(self, table: type[Any], row_id: UUID) -> Any:
-        async with self.database.transaction() as session:
-            return await session.get_one(table, row_id)
 
 
 class Bench(Protocol):

@@ -21,7 +21,6 @@ from carecircle_cli.up.supervisor import RestartPolicy, Supervisor
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
-LOOK_EVERY = 0.02
 PRELUDE = """
 import os, signal, sys, time, pathlib
 folder = pathlib.Path({folder!r})
@@ -120,20 +119,6 @@ def script(tmp_path: Path) -> Callable[..., Program]:
 def notes(tmp_path: Path) -> Callable[[], list[str]]:
     """What the scripts noted."""
     return lambda: (tmp_path / "notes").read_text().split()
-
-
-@pytest.fixture
-def eventually() -> Callable[..., Any]:
-    """Wait for what another process does: it sends this one no signal, so it has to look."""
-
-    async def wait(holds: Callable[[], bool], what: str, seconds: float = 10) -> None:
-        for _ in range(int(seconds / LOOK_EVERY)):
-            if holds():
-                return
-            await asyncio.sleep(LOOK_EVERY)
-        raise AssertionError(f"not within {seconds:g} s: {what}")
-
-    return wait
 
 
 @pytest.fixture

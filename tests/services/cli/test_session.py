@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.waiting import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Callable, Iterator
 
 SCRIPT = Path(__file__).with_name("session_script.py")
 
@@ -39,7 +40,6 @@ async def test_a_signal_stops_everything_in_order_and_the_exit_code_is_0(
     launch: Callable[..., subprocess.Popen[bytes]],
     number: signal.Signals,
     tmp_path: Path,
-    eventually: Callable[..., Awaitable[None]],
     is_gone: Callable[[int], bool],
 ) -> None:
     parent = launch()
@@ -54,7 +54,6 @@ async def test_a_signal_stops_everything_in_order_and_the_exit_code_is_0(
 async def test_a_second_ctrl_c_ends_everything_at_once(
     launch: Callable[..., subprocess.Popen[bytes]],
     tmp_path: Path,
-    eventually: Callable[..., Awaitable[None]],
     is_gone: Callable[[int], bool],
 ) -> None:
     parent = launch(grace="60")
@@ -70,7 +69,6 @@ async def test_a_second_ctrl_c_ends_everything_at_once(
 async def test_no_child_outlives_a_parent_that_was_killed(
     launch: Callable[..., subprocess.Popen[bytes]],
     tmp_path: Path,
-    eventually: Callable[..., Awaitable[None]],
     is_gone: Callable[[int], bool],
 ) -> None:
     parent = launch()
@@ -81,7 +79,7 @@ async def test_no_child_outlives_a_parent_that_was_killed(
 
 
 async def test_ctrl_c_while_it_starts_stops_what_has_started(
-    launch: Callable[..., subprocess.Popen[bytes]], tmp_path: Path, eventually: Callable[..., Awaitable[None]]
+    launch: Callable[..., subprocess.Popen[bytes]], tmp_path: Path
 ) -> None:
     parent = launch()
     await eventually(lambda: list(tmp_path.glob("ready-*")), "the first child runs")

@@ -8,12 +8,13 @@ import signal
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.waiting import eventually
 
 from carecircle_cli.up.child import ChildFailed
 from carecircle_cli.up.supervisor import RestartPolicy
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.services.cli.conftest import Recorder
@@ -126,7 +127,6 @@ async def test_kill_cuts_a_slow_stop_short(
     supervisor: Supervisor,
     script: Callable[..., Program],
     tmp_path: Path,
-    eventually: Callable[..., Awaitable[None]],
 ) -> None:
     await supervisor.start([script("engine", STUBBORN, grace=60)], [script("api", STUBBORN, grace=60)])
     stopping = asyncio.create_task(supervisor.stop())
@@ -151,7 +151,6 @@ async def test_what_a_child_started_ends_with_it(
     supervisor: Supervisor,
     script: Callable[..., Program],
     tmp_path: Path,
-    eventually: Callable[..., Awaitable[None]],
     is_gone: Callable[[int], bool],
 ) -> None:
     body = """

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 
 import httpx2
 import pytest
+from tests.waiting import eventually
 
 from carecircle_cli.up.data_dir import DataDir
 from carecircle_cli.up.plan import PORTS
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Callable, Iterator
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -81,7 +82,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Up]]:
 
 
 async def test_from_nothing_to_delivered_reminders_and_on_with_the_same_data(
-    start: Callable[..., Up], eventually: Callable[..., Awaitable[None]], is_gone: Callable[[int], bool]
+    start: Callable[..., Up], is_gone: Callable[[int], bool]
 ) -> None:
     up = start()
     await eventually(lambda: up.is_up, "it is up", 90)
@@ -109,7 +110,7 @@ async def test_from_nothing_to_delivered_reminders_and_on_with_the_same_data(
 
 
 async def test_a_crashed_service_comes_back_and_a_killed_supervisor_leaves_nobody(
-    start: Callable[..., Up], eventually: Callable[..., Awaitable[None]], is_gone: Callable[[int], bool]
+    start: Callable[..., Up], is_gone: Callable[[int], bool]
 ) -> None:
     up = start("--no-demo")
     await eventually(lambda: up.is_up, "it is up", 90)

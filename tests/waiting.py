@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 LOOK_EVERY = 0.1
 
 
-async def eventually(holds: Callable[[], Awaitable[bool] | bool], what: str, *, seconds: float) -> None:
+async def eventually(holds: Callable[[], Awaitable[object] | object], what: str, seconds: float = 10) -> None:
     """Return as soon as `holds()`; fail, naming `what`, when it does not within `seconds`."""
     try:
         async with asyncio.timeout(seconds):
