@@ -12,6 +12,7 @@ from sqlalchemy import select
 from carecircle.channels import ChannelSpec
 from carecircle.db.base import new_id
 from carecircle.db.deliveries import Delivery
+from carecircle.db.digests import unreminded_doses
 from carecircle.db.medications import Medication
 from carecircle.db.occurrences import OccurrenceRow
 from carecircle.db.patients import Membership, Patient
@@ -101,6 +102,26 @@ async def test_each_patient_has_a_digest_of_its_own(world: Any, channels: dict[s
     rows = await digests(world)
     assert {(row.patient_id, row.occurrence_id) for row in rows} == {(world.patient.id, mine), (other, theirs)}
     assert len(rows) == 2
+
+
+async def test_a_dose_that_somebody_holds_during_a_sweep_joins_the_digest_of_the_others(
+    world: Any, channels: dict[str, ChannelSpec]
+) -> None:
+    older = await world.occurrence(due=-3 * HOUR, **WINDOW)
+    held = await world.occurrence(due=-2 * HOUR, **WINDOW)
+    async with world.database.transaction() as holder:
+        await holder.execute(select(OccurrenceRow).where(OccurrenceRow.id == held).with_for_update())
+        assert (await sweep(world.database, channels)).unknown == 1
+    (first,) = await digests(world)
+
+    assert (await sweep(world.database, channels)).unknown == 1
+
+    (digest,) = await digests(world)
+    assert (digest.id, digest.occurrence_id) == (first.id, older)
+    assert digest.expires_at == (await world.get(OccurrenceRow, held)).updated_at + DIGEST_WINDOW
+    async with world.database.transaction() as session:
+        covered = await unreminded_doses(session, digest.id)
+    assert [dose.nominal_local for dose in covered] == await nominal(world, older, held)
 
 
 async def test_sweeps_at_once_make_one(world: Any, channels: dict[str, ChannelSpec]) -> None:
