@@ -157,7 +157,7 @@ async def test_clients_that_would_do_harm_are_refused(options: dict[str, Any], m
 async def test_a_ready_client_is_used_and_stays_open(redis: Redis, queue_name: str) -> None:
     async with Queue(queue_name, redis) as queue:
         await queue.add("paint")
-        assert queue.client is redis
+        assert queue.client.connection_pool is redis.connection_pool
     assert await redis.exists(f"bull:{queue_name}:wait") == 1
 
 

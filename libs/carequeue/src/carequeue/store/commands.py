@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any, cast
 
 from carequeue.errors import InvalidOption
 from carequeue.store.connection import redis_errors
-from carequeue.store.script import Argument, Scripts
+from carequeue.store.script import Scripts
 from carequeue.store.step import MAX_STEP, FetchedJob, Finish, Step, StepReply
 from carequeue.wire.codec import JobRecord
 from carequeue.wire.codes import error_of
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from redis.asyncio import Redis
 
+    from carequeue.store.client import Argument, LinkedRedis
     from carequeue.wire.keys import QueueKeys
 
 __all__ = ["Commands", "FetchedJob", "Finish", "JobRecord", "MarkerQueue", "Step", "StepReply"]
@@ -126,7 +128,7 @@ class Commands(Scripts):
 class MarkerQueue:
     """The wake-up calls of a queue, taken with a blocking client."""
 
-    def __init__(self, client: Redis, keys: QueueKeys) -> None:
+    def __init__(self, client: LinkedRedis, keys: QueueKeys) -> None:
         self._client = client
         self._key = keys.marker
 
@@ -137,7 +139,11 @@ class MarkerQueue:
             ConnectionLost: the server went away; a marker may have been taken.
         """
         with redis_errors(self._client):
-            reply = await cast("Any", self._client).execute_command("BZPOPMIN", self._key, block)
+            try:
+                reply = await self._client.send("BZPOPMIN", self._key, block)
+            except asyncio.CancelledError:
+                self._client.hang_up()  # else the server would still pop one, for nobody
+                raise
         return int(float(reply[2])) if reply else None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from carequeue.store.client import linked
 from carequeue.store.connection import check_client, check_server, connect
 
 if TYPE_CHECKING:
@@ -11,16 +12,18 @@ if TYPE_CHECKING:
 
     from redis.asyncio import Redis
 
+    from carequeue.store.client import LinkedRedis
+
 
 class Connected:
     """`connection` is a URL, or a ready client that stays its owner's to close."""
 
     def __init__(self, connection: str | Redis) -> None:
         self._given = connection
-        self._client: Redis | None = None
+        self._client: LinkedRedis | None = None
 
     @property
-    def client(self) -> Redis:
+    def client(self) -> LinkedRedis:
         """The client that is used.
 
         Raises:
@@ -31,7 +34,7 @@ class Connected:
                 self._client = connect(self._given)
             else:
                 check_client(self._given)
-                self._client = self._given
+                self._client = linked(self._given)
         return self._client
 
     async def open(self) -> Self:
@@ -47,8 +50,8 @@ class Connected:
     async def close(self) -> None:
         """Close the client, if it was made here. It can be used again afterwards."""
         client, self._client = self._client, None
-        if client is not None and isinstance(self._given, str):
-            await client.aclose()
+        if client is not None:
+            await client.aclose()  # a given client's pool stays open: it is not this one's
 
     async def __aenter__(self) -> Self:
         try:

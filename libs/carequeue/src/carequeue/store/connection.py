@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 
-from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import (
@@ -28,10 +27,13 @@ from redis.exceptions import (
 )
 
 from carequeue.errors import ConnectionLost, InvalidOption, UnsuitableRedis
+from carequeue.store.client import LinkedRedis
 from carequeue.store.packing import pack_with_hiredis
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
+
+    from redis.asyncio import Redis
 
 COMMAND_TIMEOUT = timedelta(seconds=5)
 BLOCK_MARGIN = timedelta(seconds=5)
@@ -43,7 +45,7 @@ UNREADY_ERRORS = (ReadOnlyError, ClusterDownError, OutOfMemoryError, TryAgainErr
 ConnectionError to it."""
 
 
-def connect(url: str, *, client_name: str | None = None, block: timedelta | None = None) -> Redis:
+def connect(url: str, *, client_name: str | None = None, block: timedelta | None = None) -> LinkedRedis:
     """A client for `url`: nothing is sent yet. `block` is the longest blocking call that it is for.
 
     Raises:
@@ -51,7 +53,7 @@ def connect(url: str, *, client_name: str | None = None, block: timedelta | None
     """
     timeout = COMMAND_TIMEOUT if block is None else block + BLOCK_MARGIN
     try:
-        client: Redis = cast("Any", Redis).from_url(
+        client: LinkedRedis = cast("Any", LinkedRedis).from_url(
             url,
             decode_responses=True,
             encoding_errors="replace",  # one bad byte in one job must not cost a worker all that came with it
@@ -67,7 +69,7 @@ def connect(url: str, *, client_name: str | None = None, block: timedelta | None
     return client
 
 
-def blocking_twin(client: Redis, block: timedelta, *, client_name: str | None = None) -> Redis:
+def blocking_twin(client: Redis, block: timedelta, *, client_name: str | None = None) -> LinkedRedis:
     """A client for the same server whose sockets outlast a call that blocks for `block`; the caller closes it."""
     pool = client.connection_pool
     settings: dict[str, Any] = {
@@ -76,7 +78,8 @@ def blocking_twin(client: Redis, block: timedelta, *, client_name: str | None = 
         "client_name": client_name,
     }
     settings.pop("himport_registry", None)  # the other client's own
-    return Redis.from_pool(type(pool)(connection_class=pool.connection_class, **settings))
+    twin = type(pool)(connection_class=pool.connection_class, **settings)
+    return cast("LinkedRedis", LinkedRedis.from_pool(twin))  # typed as its parent
 
 
 def check_client(client: Redis) -> None:

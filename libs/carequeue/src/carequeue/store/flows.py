@@ -10,13 +10,14 @@ from redis.crc import key_slot
 from carequeue.store.commands import DEFAULT_MAX_EVENTS, VERSION
 from carequeue.store.connection import redis_errors
 from carequeue.store.reading import Fields, pairs
-from carequeue.store.script import Argument, Scripts
+from carequeue.store.script import Scripts
 from carequeue.wire.codes import error_of
 from carequeue.wire.keys import split_job_key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from carequeue.store.client import Argument
     from carequeue.wire.codec import JobRecord
 
 Held = Literal["dependencies", "processed", "failed", "unsuccessful"]

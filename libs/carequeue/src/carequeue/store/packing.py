@@ -19,12 +19,13 @@ if TYPE_CHECKING:
 
 def pack_with_hiredis(pool: ConnectionPool) -> None:
     """Let the future connections of a pool pack that way; without hiredis nothing changes."""
-    pack = _hiredis_pack()
+    pack = hiredis_pack()
     if pack is not None:
         pool.connection_class = _packing(pool.connection_class, pack)
 
 
-def _hiredis_pack() -> Pack | None:
+def hiredis_pack() -> Pack | None:
+    """What makes one command's bytes of its words; None without hiredis."""
     try:
         import hiredis  # an optional extra
     except ImportError:

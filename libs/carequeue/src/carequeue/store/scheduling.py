@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from carequeue.store.reading import pairs
-from carequeue.store.script import Argument, Scripts
+from carequeue.store.script import Scripts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from carequeue.store.client import Argument
     from carequeue.wire.schedule import RunRecord
 
 COLLISION = -10

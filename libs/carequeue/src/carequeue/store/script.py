@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from redis.exceptions import NoScriptError
+from redis.exceptions import NoScriptError, RedisError
 
 from carequeue.lua.loader import load
+from carequeue.store.client import Argument, sender
 from carequeue.store.connection import redis_errors
 from carequeue.wire.codes import error_of
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from redis.asyncio import Redis
 
     from carequeue.wire.keys import QueueKeys
-
-Argument = str | int | float
 
 
 class Scripts:
@@ -27,15 +28,19 @@ class Scripts:
     def __init__(self, client: Redis, keys: QueueKeys) -> None:
         self.client = client
         self.keys = keys
+        self._send: Callable[..., Awaitable[Any]] = sender(client)
 
     async def _run(self, name: str, *arguments: Argument) -> Any:
         script = load(name)
-        with redis_errors(self.client):
-            try:
-                return await self._execute("EVALSHA", script.sha, 1, self.keys.base, *arguments)
-            except NoScriptError:
-                # it did not run, so this is not a repetition
-                return await self._execute("EVAL", script.text, 1, self.keys.base, *arguments)
+        try:
+            return await self._send("EVALSHA", script.sha, 1, self.keys.base, *arguments)
+        except NoScriptError:
+            # it did not run, so this is not a repetition
+            with redis_errors(self.client):
+                return await self._send("EVAL", script.text, 1, self.keys.base, *arguments)
+        except (RedisError, OSError):
+            with redis_errors(self.client):
+                raise
 
     async def _on_job(self, name: str, job_id: str, *arguments: Argument) -> int:
         """Run a script that answers a code about `job_id`, and raise what a negative one means."""
@@ -45,4 +50,5 @@ class Scripts:
         return reply
 
     async def _execute(self, *command: Argument) -> Any:
+        """What redis-py makes of the reply; `_send` answers it as it is."""
         return await cast("Any", self.client).execute_command(*command)

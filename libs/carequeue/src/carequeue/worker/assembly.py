@@ -22,9 +22,8 @@ from carequeue.worker.threads import Threads
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable
 
-    from redis.asyncio import Redis
-
     from carequeue.options import WorkerOptions
+    from carequeue.store.client import LinkedRedis
     from carequeue.wire.keys import QueueKeys
     from carequeue.worker.handlers import Handlers
     from carequeue.worker.outcome import Rules
@@ -40,7 +39,9 @@ log = logging.getLogger("carequeue.worker")
 class Assembly:
     """The parts of one worker. `crashed` hears of a loop that ended by itself, which none should."""
 
-    def __init__(self, setting: Setting, slots: Slots, *, keys: QueueKeys, client: Redis, blocking: Redis) -> None:
+    def __init__(
+        self, setting: Setting, slots: Slots, *, keys: QueueKeys, client: LinkedRedis, blocking: LinkedRedis
+    ) -> None:
         self._setting = setting
         self._slots = slots
         self._commands = Commands(client, keys)

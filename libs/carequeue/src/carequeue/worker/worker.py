@@ -12,6 +12,7 @@ from redis.asyncio import Redis
 
 from carequeue.errors import ConnectionLost, InvalidOption, WorkerNotStarted
 from carequeue.options import WorkerOptions
+from carequeue.store.client import linked
 from carequeue.store.connection import blocking_twin, check_client, check_server, client_name, connect
 from carequeue.telemetry import Telemetry
 from carequeue.wire.keep import keep_rule
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from carequeue.backoff import BackoffStrategy
     from carequeue.kind import JobKind
     from carequeue.options import WorkerWords
+    from carequeue.store.client import LinkedRedis
     from carequeue.worker.shutdown import Shutdown
 
 P = TypeVar("P")
@@ -262,16 +264,15 @@ class Worker:
         self._hooks.add(name, hook)
         return hook
 
-    def _connect(self) -> tuple[Redis, Redis]:
+    def _connect(self) -> tuple[LinkedRedis, LinkedRedis]:
         suffix = f":w:{self._options.name}" if self._options.name else ""
         name = client_name(self._keys.prefix, self.queue, suffix)  # Node's getWorkers finds workers by it
         block = self._options.drain_delay
         if isinstance(self.connection, Redis):
-            client, blocking = self.connection, blocking_twin(self.connection, block, client_name=name)
-            self._clients = [blocking]
+            client, blocking = linked(self.connection), blocking_twin(self.connection, block, client_name=name)
         else:
             client, blocking = connect(self.connection), connect(self.connection, block=block, client_name=name)
-            self._clients = [client, blocking]
+        self._clients = [client, blocking]  # closing a linked client leaves a given one's pool open
         return client, blocking
 
     async def _reach(self, client: Redis) -> None:
