@@ -38,7 +38,7 @@ test-unit: setup-dev ## the pure parts, in seconds
 
 .PHONY: test-zones
 test-zones: setup-dev ## random schedules of every kind in all zones against an oracle that walks the minutes; an hour or so
-	CARECIRCLE_ZONE_EXAMPLES=20000 $(PYTEST) --timeout 0 tests/unit/carecircle/test_kinds_oracle.py tests/unit/carecircle/test_schedule_oracle.py
+	CARECIRCLE_ZONE_EXAMPLES=20000 $(PYTEST) --timeout 0 tests/unit/carecircle/test_kinds_oracle.py tests/unit/carecircle/test_schedule_oracle.py tests/unit/carequeue/test_cron_zones.py
 
 .PHONY: test-interop
 test-interop: setup-dev interop-setup ## against Node's BullMQ
