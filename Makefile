@@ -72,8 +72,9 @@ check-lint: setup-dev ## ruff
 	$(BIN)/ruff check .
 
 .PHONY: check-types
-check-types: setup-dev ## pyright, strict
+check-types: setup-dev ## pyright, strict; and that all of carequeue's public types are said
 	$(BIN)/pyright
+	$(PYTEST) tests/architecture/test_types_complete.py
 
 .PHONY: check-imports
 check-imports: setup-dev ## import rules, Lua headers and what else the architecture tests hold
@@ -101,6 +102,10 @@ format: setup-dev ## let ruff mend what it can
 lock: setup-dev ## write the lock files anew (needs a package index)
 	@infra/lock.sh
 
+.PHONY: dist
+dist: setup-dev ## carequeue's wheel and source distribution, in dist/
+	cd libs/carequeue && ../../$(BIN)/python -m hatchling build --clean --directory ../../dist
+
 .PHONY: clean
 clean: ## remove what `make` made, data of `make run` excepted
-	rm -rf .venv .uv .stamps build tests/interop/node/node_modules .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .uv .stamps build dist tests/interop/node/node_modules .pytest_cache .ruff_cache .hypothesis .import_linter_cache

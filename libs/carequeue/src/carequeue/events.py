@@ -40,7 +40,7 @@ AT_ONCE = 1000
 BEGINNING = "0-0"
 FROM_NOW = "$"
 
-log = logging.getLogger("carequeue.events")
+log: logging.Logger = logging.getLogger("carequeue.events")
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,7 +85,7 @@ class Inspector(Connected):
 
     def __init__(self, name: str, connection: str | Redis = "redis://localhost:6379", *, prefix: str = "bull") -> None:
         super().__init__(connection)
-        self.keys = QueueKeys(prefix, name)
+        self.keys: QueueKeys = QueueKeys(prefix, name)
 
     @property
     def name(self) -> str:

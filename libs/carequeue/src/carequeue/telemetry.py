@@ -15,7 +15,7 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
-log = logging.getLogger("carequeue.telemetry")
+log: logging.Logger = logging.getLogger("carequeue.telemetry")
 
 EVENTS: Mapping[str, tuple[str, ...]] = {
     "worker.started": ("queue", "worker", "concurrency"),

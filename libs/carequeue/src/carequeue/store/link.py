@@ -35,8 +35,8 @@ class Link(asyncio.Protocol):
             replyError=cast("Any", DefaultParser).parse_error,
             notEnoughData=INCOMPLETE,
         )
-        self.loop = asyncio.get_running_loop()
-        self.closed = False
+        self.loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
+        self.closed: bool = False
         self._connection = connection  # its stream closes the transport when it is collected
         self._transport = cast("asyncio.Transport", connection._writer.transport)  # noqa: SLF001 - no other way
         self._timeout = timeout

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 CANCEL_AGAIN = 0.05
 
-log = logging.getLogger("carequeue.worker")
+log: logging.Logger = logging.getLogger("carequeue.worker")
 
 
 class Assembly:

@@ -29,12 +29,12 @@ class JobContext:
         progress: Callable[[Any], Awaitable[None]],
         log: Callable[[str], Awaitable[int]],
     ) -> None:
-        self.job_id = job_id
-        self.token = token
-        self.attempt = attempt
-        self.children = children
+        self.job_id: str = job_id
+        self.token: str = token
+        self.attempt: int = attempt
+        self.children: Children = children
         """What the job's children came to: `await context.children.values()`."""
-        self.lost = asyncio.Event()
+        self.lost: asyncio.Event = asyncio.Event()
         self._progress = progress
         self._log = log
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from carequeue.worker.slots import Slots
     from carequeue.worker.threads import Threads
 
-log = logging.getLogger("carequeue.worker")
+log: logging.Logger = logging.getLogger("carequeue.worker")
 
 STARTED_TOO_OFTEN = "job started more than allowable limit"
 
@@ -57,7 +57,7 @@ class Executor:
         self._advance = advance
         self._codec: Codec[Any] = Codec(setting.terms.queue)
         self._runs: dict[str, Run] = {}
-        self.empty = asyncio.Event()
+        self.empty: asyncio.Event = asyncio.Event()
         """Nothing runs."""
         self.empty.set()
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 FLIGHTS = 2
 
-log = logging.getLogger("carequeue.worker")
+log: logging.Logger = logging.getLogger("carequeue.worker")
 
 
 class Fetcher:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from carequeue.telemetry import Telemetry
 
-log = logging.getLogger("carequeue.worker")
+log: logging.Logger = logging.getLogger("carequeue.worker")
 
 HookName = Literal["completed", "failed", "error", "progress", "stalled", "drained", "blocked"]
 Hook = Callable[..., Any]

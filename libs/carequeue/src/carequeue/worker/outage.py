@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from carequeue.telemetry import Telemetry
     from carequeue.worker.hooks import Hooks
 
-log = logging.getLogger("carequeue.worker")
+log: logging.Logger = logging.getLogger("carequeue.worker")
 
 
 class Outage:
     """The present outage, if there is one."""
 
     def __init__(self, queue: str, hooks: Hooks, telemetry: Telemetry, random: Random) -> None:
-        self.connected = False
+        self.connected: bool = False
         self._queue = queue
         self._hooks = hooks
         self._telemetry = telemetry

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 DONE_BEFORE = (codes.MISSING, codes.LOCK_MISSING, codes.WRONG_STATE, codes.LOCK_OF_ANOTHER)
 """Answers to a repeated report that mean: the first one arrived, or the job was taken over in the meantime."""
 
-log = logging.getLogger("carequeue.worker")
+log: logging.Logger = logging.getLogger("carequeue.worker")
 
 
 class Reporter:

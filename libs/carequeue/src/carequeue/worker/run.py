@@ -17,17 +17,18 @@ class Run:
     __slots__ = ("began", "context", "in_thread", "job", "locked_at", "lost", "returning", "started", "task", "token")
 
     def __init__(self, job: Job[Any], token: str, now: float) -> None:
-        self.job = job
-        self.token = token
-        self.started = self.locked_at = now
+        self.job: Job[Any] = job
+        self.token: str = token
+        self.started: float = now
+        self.locked_at: float = now
         self.task: asyncio.Task[None] | None = None
         self.context: JobContext | None = None
-        self.began = False
+        self.began: bool = False
         """The task took its first step: before that, cancelling it would end it without a word."""
-        self.in_thread = False
-        self.lost = False
+        self.in_thread: bool = False
+        self.lost: bool = False
         """The lock is gone: whatever the handler does, its outcome is dropped."""
-        self.returning = False
+        self.returning: bool = False
         """The worker closes: unless the handler returns all the same, the job is handed back."""
 
     @property

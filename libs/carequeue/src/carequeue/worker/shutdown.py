@@ -24,7 +24,7 @@ INTERRUPTION = 5.0
 LAST_REPORTS = 5.0
 """Seconds to bring the last outcomes to Redis; what it does not hear, the stall check finds."""
 
-log = logging.getLogger("carequeue.worker")
+log: logging.Logger = logging.getLogger("carequeue.worker")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Shutdown:
     """The end of one worker. `hurry` cuts the deadline short."""
 
     def __init__(self, setting: Setting, slots: Slots, executor: Executor) -> None:
-        self.hurry = asyncio.Event()
+        self.hurry: asyncio.Event = asyncio.Event()
         self._setting = setting
         self._slots = slots
         self._executor = executor

@@ -34,15 +34,15 @@ class Slots:
     """Who sits in which slot. `concurrency` may change at any time; too many jobs then end first."""
 
     def __init__(self, concurrency: int, batch: int) -> None:
-        self.work = asyncio.Event()
+        self.work: asyncio.Event = asyncio.Event()
         """There may be something to send."""
-        self.idle = asyncio.Event()
+        self.idle: asyncio.Event = asyncio.Event()
         """Slots are free and the last look found nothing to fill them with."""
-        self.quiet = asyncio.Event()
+        self.quiet: asyncio.Event = asyncio.Event()
         """Idle, and nothing runs, is unreported or under way."""
-        self.flushed = asyncio.Event()
+        self.flushed: asyncio.Event = asyncio.Event()
         """Everything that ended so far was sent, and Redis answered."""
-        self.running = 0
+        self.running: int = 0
         self._concurrency = concurrency
         self._batch = batch
         self._ended: deque[Outcome] = deque()

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from carequeue.worker.executor import Executor
     from carequeue.worker.setting import Setting
 
-log = logging.getLogger("carequeue.worker")
+log: logging.Logger = logging.getLogger("carequeue.worker")
 
 
 class StallChecker:

@@ -46,7 +46,7 @@ H = TypeVar("H", bound=Hook)
 LAST_HOOKS = 5.0
 """Seconds that coroutine hooks have to end after the last job."""
 
-log = logging.getLogger("carequeue.worker")
+log: logging.Logger = logging.getLogger("carequeue.worker")
 
 
 class Worker:
@@ -75,7 +75,7 @@ class Worker:
         self.queue = queue
         self.prefix = prefix
         self.connection = connection
-        self.telemetry = telemetry or Telemetry()
+        self.telemetry: Telemetry = telemetry or Telemetry()
         self._options = replace(options or WorkerOptions(), **single_options)
         self._keys = QueueKeys(prefix, queue)
         self._strategies = backoff_strategies or {}
