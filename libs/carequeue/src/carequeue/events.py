@@ -49,7 +49,7 @@ class Event:
 
     `name`: added, waiting, delayed, active, progress, completed, failed, retries-exhausted, stalled,
     waiting-children, removed, cleaned, drained, paused, resumed, duplicated, deduplicated, one of somebody's own, or of
-    ours: blocked (the job waits for a child that failed; `fields["child"]`).
+    ours: blocked (the job waits for a child that failed; `fields["child"]`), expired (it fails: its time was over).
     """
 
     id: str

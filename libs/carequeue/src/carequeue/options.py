@@ -168,6 +168,8 @@ class JobWords(TypedDict, total=False):
     parent: ParentRef | None
     on_failure: OnFailure | None
     deduplication: Deduplication | None
+    expires_after: timedelta | None
+    expires_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,6 +192,10 @@ class JobOptions:
     parent: ParentRef | None = None
     on_failure: OnFailure | None = None
     deduplication: Deduplication | None = None
+    expires_after: timedelta | None = None
+    """An attempt that would start more than this after the job could first run does not start: the job has expired."""
+    expires_at: datetime | None = None
+    """The same at an instant."""
 
     def __post_init__(self) -> None:
         if self.job_id is not None:
@@ -201,6 +207,7 @@ class JobOptions:
                 raise InvalidOption(f"a delay is between 0 and {MAX_DELAY.days} days, got {self.delay}")
         if self.run_at is not None:
             _check_aware("run_at", self.run_at)
+        self._check_expiry()
         if self.timestamp is not None:
             _check_aware("timestamp", self.timestamp)
         if self.priority is not None and not 0 <= self.priority <= MAX_PRIORITY:
@@ -213,6 +220,19 @@ class JobOptions:
         _check_not_negative("keep_logs", self.keep_logs)
         _check_not_negative("stack_trace_limit", self.stack_trace_limit)
         _check_not_negative("size_limit", self.size_limit)
+
+    def _check_expiry(self) -> None:
+        if self.expires_after is not None:
+            if self.expires_at is not None:
+                raise InvalidOption("say either expires_after or expires_at, not both")
+            if not ZERO < self.expires_after <= MAX_DELAY:
+                raise InvalidOption(
+                    f"expires_after is longer than nothing and at most {MAX_DELAY.days} days, got {self.expires_after}"
+                )
+        if self.expires_at is not None:
+            _check_aware("expires_at", self.expires_at)
+            if self.run_at is not None and self.expires_at <= self.run_at:
+                raise InvalidOption(f"a job that expires at {self.expires_at} cannot run at {self.run_at}")
 
     def over(self, defaults: JobOptions) -> JobOptions:
         """These options, with what they leave unsaid taken from `defaults`."""
@@ -228,6 +248,10 @@ class JobOptions:
             said["run_at"] = None
         elif self.run_at is not None:
             said["delay"] = None
+        if self.expires_after is not None:
+            said["expires_at"] = None
+        elif self.expires_at is not None:
+            said["expires_after"] = None
         return JobOptions(**said)
 
 

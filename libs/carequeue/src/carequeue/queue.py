@@ -125,7 +125,7 @@ class Queue(Limits):
             JobNotFound: there is no such job.
             WrongState: it has not finished. After a repetition this may mean that the first call did it.
         """
-        await self._administration.retry(job_id, reset_attempts=reset_attempts)
+        await self._administration.retry(job_id, self._now(), reset_attempts=reset_attempts)
 
     async def promote(self, job_id: str) -> None:
         """Let a delayed job run now.
@@ -234,7 +234,7 @@ class Queue(Limits):
         put_back = 0
         while limit is None or put_back < limit:
             wanted = AT_ONCE if limit is None else min(AT_ONCE, limit - put_back)
-            moved = await self._administration.retry_all(state, before, wanted)
+            moved = await self._administration.retry_all(state, self._now(), until=before, limit=wanted)
             put_back += moved
             if moved < wanted:
                 break
@@ -318,7 +318,10 @@ class Queue(Limits):
             raise InvalidOption(f"a scheduler's id is printable text and not empty, got {scheduler_id!r}")
         new = _new_job(kind, data, options)
         said = new.options.over(self._defaults)
-        if any(each is not None for each in (said.job_id, said.delay, said.run_at, said.timestamp, said.parent)):
+        if any(
+            each is not None
+            for each in (said.job_id, said.delay, said.run_at, said.timestamp, said.parent, said.expires_at)
+        ):
             raise InvalidOption("the runs of a scheduler have ids and times of their own, and no parent")
         if said.deduplication is not None:
             raise InvalidOption(

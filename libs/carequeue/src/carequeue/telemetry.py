@@ -32,6 +32,7 @@ EVENTS: Mapping[str, tuple[str, ...]] = {
     "job.handed_back": ("queue", "job_id", "name"),
     "job.abandoned": ("queue", "job_id"),
     "job.stalled": ("queue", "job_id"),
+    "job.expired": ("queue", "job_id", "name"),
     "job.progress": ("queue", "job_id"),
     "job.blocked_parent": ("queue", "job_id", "parent_id"),
     "job.unreported": ("queue", "job_id", "code"),
@@ -43,8 +44,9 @@ EVENTS: Mapping[str, tuple[str, ...]] = {
 
 `step` is one script call: how many jobs it reported, how many it asked for and got. `waited` is the time from when a
 job could run until its first attempt started, None for later ones. `job.retrying` is a failed attempt that is followed
-by another one, or a `RetryAt`. `job.parked` is a job that waits for its children. `job.blocked_parent` is a child that
-failed and did not say what that means: its parent waits for ever, unless somebody retries or removes the child.
+by another one, or a `RetryAt`. `job.expired` is one that was taken when its time was over, and did not run.
+`job.parked` is a job that waits for its children. `job.blocked_parent` is a child that failed and did not say what that
+means: its parent waits for ever, unless somebody retries or removes the child.
 `job.abandoned` is a job in a thread that did not end before a closing worker's deadline: the stall check rescues it.
 `job.unreported` is a job whose end Redis refused (`code`), because somebody else decides about it.
 """

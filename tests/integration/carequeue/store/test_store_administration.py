@@ -178,7 +178,7 @@ async def test_a_finished_job_runs_again(
     administration: Administration, hand: Any, look: Any, state: str, result: str
 ) -> None:
     await bring(hand, look, state)
-    await administration.retry("a", reset_attempts=False)
+    await administration.retry("a", NOW, reset_attempts=False)
     assert await look.places("a") == ["wait"]
     stored = await look.job("a")
     assert not stored.keys() & {result, "finishedOn", "processedOn"}
@@ -189,7 +189,7 @@ async def test_a_finished_job_runs_again(
 
 async def test_a_retry_may_forget_the_attempts(administration: Administration, hand: Any, look: Any) -> None:
     await bring(hand, look, "failed")
-    await administration.retry("a", reset_attempts=True)
+    await administration.retry("a", NOW, reset_attempts=True)
     assert not (await look.job("a")).keys() & {"atm", "ats"}
 
 
@@ -197,8 +197,8 @@ async def test_a_retry_keeps_priority_and_lifo(administration: Administration, h
     await bring(hand, look, "failed", "ranked", priority=3)
     await bring(hand, look, "failed", "last", opts='{"lifo":true}')
     await hand.add("other")
-    await administration.retry("ranked", reset_attempts=False)
-    await administration.retry("last", reset_attempts=False)
+    await administration.retry("ranked", NOW, reset_attempts=False)
+    await administration.retry("last", NOW, reset_attempts=False)
     assert await look.ranked(keys.prioritized) == ["ranked"]
     assert await look.waiting() == ["last", "other"]
 
@@ -209,7 +209,7 @@ async def test_a_child_that_runs_again_is_waited_for_again(
     await family(hand, look, keys)
     await hand.take()
     await hand.step([Finish("c1", "hand:0", "completed", "1")])
-    await administration.retry("c1", reset_attempts=False)
+    await administration.retry("c1", NOW, reset_attempts=False)
     assert keys.job("c1") in await look.redis.smembers(keys.dependencies("p"))
     assert await look.redis.hgetall(f"{keys.job('p')}:processed") == {}
 
@@ -220,9 +220,9 @@ async def test_what_has_not_finished_cannot_be_retried(
 ) -> None:
     await bring(hand, look, state)
     with pytest.raises(WrongState):
-        await administration.retry("a", reset_attempts=False)
+        await administration.retry("a", NOW, reset_attempts=False)
     with pytest.raises(JobNotFound):
-        await administration.retry("missing", reset_attempts=False)
+        await administration.retry("missing", NOW, reset_attempts=False)
 
 
 async def test_many_are_retried_the_oldest_first_up_to_an_instant(
@@ -230,11 +230,11 @@ async def test_many_are_retried_the_oldest_first_up_to_an_instant(
 ) -> None:
     for place in range(4):
         await bring(hand, look, "failed", f"j{place}", now=NOW + place, priority=2 if place == 1 else 0)
-    assert await administration.retry_all("failed", NOW + 2, 2) == 2
+    assert await administration.retry_all("failed", NOW, until=NOW + 2, limit=2) == 2
     assert (await look.waiting(), await look.ranked(keys.prioritized)) == (["j0"], ["j1"])
-    assert await administration.retry_all("failed", NOW + 2, 2) == 1
+    assert await administration.retry_all("failed", NOW, until=NOW + 2, limit=2) == 1
     assert await look.ranked(keys.failed) == ["j3"]
-    assert await administration.retry_all("completed", None, 2) == 0
+    assert await administration.retry_all("completed", NOW, until=None, limit=2) == 0
 
 
 # Promote, priority, delay, data

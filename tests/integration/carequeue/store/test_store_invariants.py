@@ -54,7 +54,7 @@ class Chaos:
             "delay": self.random.choice([0, 0, 1, 700]),
             "priority": self.random.choice([0, 0, 1, 2]),
             "lifo": self.random.random() < 0.2,
-            "opts": self.random.choice(['{"attempts":3}', '{"lifo":true}', "no json"]),
+            "opts": self.random.choice(['{"attempts":3}', '{"lifo":true}', '{"expireAfter":400}', "no json"]),
         }
         if self.random.random() < 0.3:
             parent = self.any_id()
@@ -76,7 +76,7 @@ class Chaos:
         self.held |= {job.id: job.token for job in reply.jobs}
 
     def ending(self, job_id: str) -> Finish:
-        verdict = self.random.choice(["completed", "failed", "retry", "delayed", "wait"])
+        verdict = self.random.choice(["completed", "failed", "expired", "retry", "delayed", "wait"])
         keep = self.random.choice([KEEP_ALL, KEEP_NONE, KeepRule(1), KeepRule(-1, 400)])
         due = self.now + self.random.choice([-5, 0, 600])
         if verdict == "wait":
@@ -96,8 +96,8 @@ class Chaos:
         admin, now = self.administration, self.now
         acts: list[Callable[[], Awaitable[Any]]] = [
             lambda: admin.remove(self.any_id(), now, children=self.random.random() < 0.5),
-            lambda: admin.retry(self.any_id(), reset_attempts=False),
-            lambda: admin.retry_all("completed", now, 2),
+            lambda: admin.retry(self.any_id(), now, reset_attempts=False),
+            lambda: admin.retry_all("completed", now, until=now, limit=2),
             lambda: admin.promote(self.any_id()),
             lambda: admin.promote_all(2),
             lambda: admin.change_priority(self.any_id(), self.random.randrange(3), at_front=self.random.random() < 0.5),
@@ -126,7 +126,8 @@ async def check(look: Any) -> None:
     assert set(listed) == {job_id for job_id in IDS if stored[job_id][0]}, "what is in a place is a job, and all are"
     assert not [job_id for job_id in IDS if stored[job_id][1] and job_id not in active], "only active jobs are locked"
     for job_id in active:
-        assert {"processedOn", "ats"} <= stored[job_id][0].keys(), "what is active was started"
+        fields = stored[job_id][0]
+        assert {"processedOn", "ats"} <= fields.keys() or "expire" in fields["opts"], "what is active was started"
     for job_id, rank in ranks.items():
         assert rank // 2**32 == int(stored[job_id][0]["priority"]) > 0, "the hash knows the priority of the rank"
     if (wait or ranks) and "paused" not in meta and len(active) < int(meta.get("concurrency", 1000)):

@@ -31,12 +31,12 @@ class Administration(Scripts):
         """Raises JobNotFound, SchedulerOwnsJob or JobLocked."""
         await self._on_job("removeJob", job_id, now, job_id, "1" if children else "")
 
-    async def retry(self, job_id: str, *, reset_attempts: bool) -> None:
+    async def retry(self, job_id: str, now: int, *, reset_attempts: bool) -> None:
         """Raises JobNotFound or WrongState."""
-        await self._on_job("retryJob", job_id, job_id, "1" if reset_attempts else "")
+        await self._on_job("retryJob", job_id, now, job_id, "1" if reset_attempts else "")
 
-    async def retry_all(self, state: Literal["failed", "completed"], until: int | None, limit: int) -> int:
-        return cast("int", await self._run("retryJobs", state, FOREVER if until is None else until, limit))
+    async def retry_all(self, state: Literal["failed", "completed"], now: int, *, until: int | None, limit: int) -> int:
+        return cast("int", await self._run("retryJobs", now, state, FOREVER if until is None else until, limit))
 
     async def promote(self, job_id: str) -> None:
         """Raises JobNotFound or WrongState."""

@@ -92,7 +92,7 @@ class Commands(Scripts):
         for end in step.finishes:
             arguments += (
                 end.job_id, end.token, end.verdict, well_formed(end.value), end.stacktrace, end.due_ms, end.keep.text,
-                end.attempts, "1" if end.counts and end.verdict not in ("wait", "children") else "",
+                end.attempts, "1" if end.counts and end.verdict not in ("expired", "wait", "children") else "",
             )  # fmt: skip
         codes, jobs, due, limited_for, drained = await self._run("step", *arguments)
         return StepReply(codes, list(_fetched(jobs, step)), due or None, limited_for, drained == 1)

@@ -10,7 +10,7 @@ from carequeue.wire.keep import KEEP_ALL, KeepRule
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-Verdict = Literal["completed", "failed", "retry", "delayed", "wait", "children"]
+Verdict = Literal["completed", "failed", "expired", "retry", "delayed", "wait", "children"]
 
 MAX_STEP = 500
 """How many jobs one step may report, and take: Lua holds them all on its stack."""
@@ -21,9 +21,10 @@ class Finish:
     """How one job left its worker.
 
     completed: `value` is the return value as JSON. failed: `value` is the reason as plain text, `stacktrace` a JSON
-    array. retry: again at once, at the head if it was added lifo. delayed: again at `due_ms`. wait: handed back
-    unfinished, to the head of its class. children: again from its start once no child is pending. retry and delayed
-    store reason and stacktrace too, if there is a stacktrace.
+    array. expired: the same of a job that was taken and did not start: its time was over. retry: again at once, at the
+    head if it was added lifo. delayed: again at `due_ms`. wait: handed back unfinished, to the head of its class.
+    children: again from its start once no child is pending. retry and delayed store reason and stacktrace too, if there
+    is a stacktrace.
     """
 
     job_id: str
@@ -37,7 +38,7 @@ class Finish:
     attempts: int = 0
     """How many attempts the job has: a failure with that many made says `retries-exhausted`."""
     counts: bool = True
-    """Whether this was an attempt; never one for `wait` and `children`."""
+    """Whether this was an attempt; never one for `expired`, `wait` and `children`."""
 
 
 @dataclass(frozen=True, slots=True)

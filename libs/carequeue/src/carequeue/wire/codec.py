@@ -180,6 +180,10 @@ def encode_options(options: JobOptions) -> dict[str, object]:
         said["parent"] = {"id": options.parent.id, "queue": options.parent.queue_key}
     if options.deduplication is not None:
         said["de"] = encode_deduplication(options.deduplication)
+    if options.expires_after is not None:
+        said["expireAfter"] = span_ms(options.expires_after)
+    if options.expires_at is not None:
+        said["expireAt"] = to_ms(options.expires_at)
     return said | encode_flag(options.on_failure)
 
 
@@ -197,6 +201,10 @@ def decode_options(raw: Mapping[str, Any]) -> JobOptions:
         said["delay"] = timedelta(milliseconds=raw["delay"])
     if isinstance(raw.get("timestamp"), int | float):
         said["timestamp"] = from_ms(raw["timestamp"])
+    if isinstance(raw.get("expireAfter"), int | float):
+        said["expires_after"] = timedelta(milliseconds=raw["expireAfter"])
+    if isinstance(raw.get("expireAt"), int | float):
+        said["expires_at"] = from_ms(raw["expireAt"])
     return _lenient(said)
 
 

@@ -13,7 +13,7 @@ from carequeue.children import Children
 from carequeue.errors import ConnectionLost, LockLost, PayloadError, Unrecoverable
 from carequeue.wire.codec import Codec, encode_data
 from carequeue.worker.context import JobContext, ThreadJobContext
-from carequeue.worker.outcome import Attempt, handed_back, raised, returned
+from carequeue.worker.outcome import EXPIRED, Attempt, expired, handed_back, raised, returned
 from carequeue.worker.run import Run
 
 if TYPE_CHECKING:
@@ -106,6 +106,8 @@ class Executor:
                 await self._advance_scheduler(run)
             if run.returning or run.lost:  # before its handler began; what is lost is dropped
                 return handed_back(self._attempt_of(run))
+            if run.job.condemned == EXPIRED:
+                return expired(self._attempt_of(run), self._rules)
             value = await self._perform(run)
         except (Exception, SystemExit, asyncio.CancelledError) as error:  # noqa: BLE001 - it is its job's
             ended = self._attempt_of(run)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 log: logging.Logger = logging.getLogger("carequeue.worker")
 
-HookName = Literal["completed", "failed", "error", "progress", "stalled", "drained", "blocked"]
+HookName = Literal["completed", "failed", "error", "progress", "stalled", "drained", "blocked", "expired"]
 Hook = Callable[..., Any]
 
 

@@ -28,10 +28,12 @@ if TYPE_CHECKING:
     from carequeue.backoff import BackoffStrategy, Random
     from carequeue.job import Job
 
-Kind = Literal["completed", "retrying", "failed", "parked", "handed_back"]
+Kind = Literal["completed", "retrying", "failed", "expired", "parked", "handed_back"]
 
 ZERO = timedelta(0)
 NULL = "null"
+EXPIRED = "expired"
+"""Why a job failed that was taken when its time was over; also how the script says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +110,15 @@ def handed_back(attempt: Attempt) -> Outcome:
     """The worker closes before the handler ended: the job waits at the front for another one, no attempt counted."""
     finish = Finish(attempt.job.id, attempt.token, "wait", counts=False)
     return Outcome("handed_back", finish, attempt.job, seconds=attempt.seconds)
+
+
+def expired(attempt: Attempt, rules: Rules) -> Outcome:
+    """The job was taken when its time was over: it fails without an attempt."""
+    job = attempt.job
+    keep = _own_keep_rule(job, "removeOnFail") or rules.keep_failed
+    traces = stringify(list(job.stacktrace))
+    finish = Finish(job.id, attempt.token, "expired", EXPIRED, traces, keep=keep, counts=False)
+    return Outcome("expired", finish, job, seconds=attempt.seconds)
 
 
 def reason_of(error: BaseException) -> str:

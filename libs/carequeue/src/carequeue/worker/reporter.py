@@ -10,7 +10,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from carequeue.wire import codes
-from carequeue.worker.outcome import reason_of
+from carequeue.worker.outcome import EXPIRED, reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,6 +62,9 @@ class Reporter:
         if outcome.kind == "completed":
             if self._hooks.wanted("completed"):
                 self._hooks.call("completed", self._afterwards(outcome), outcome.value)
+        elif outcome.kind == "expired":
+            log.info("job.expired", extra=self._setting.about(job_id=outcome.job.id))
+            self._hooks.call("expired", self._afterwards(outcome))
         elif outcome.finish.value and self._hooks.wanted("failed"):  # a RetryAt, or handing back, gives no reason
             self._hooks.call("failed", self._afterwards(outcome), outcome.error)
 
@@ -84,7 +87,7 @@ class Reporter:
     def _fields(self, outcome: Outcome) -> dict[str, Any]:
         job = outcome.job
         fields: dict[str, Any] = {"job_id": job.id, "name": job.name}
-        if outcome.kind in ("handed_back", "parked"):
+        if outcome.kind in ("expired", "handed_back", "parked"):
             return fields
         fields |= {"attempt": job.attempts_made + 1, "seconds": outcome.seconds}
         if outcome.error is not None and outcome.kind != "completed":
@@ -93,11 +96,15 @@ class Reporter:
 
     def _afterwards(self, outcome: Outcome) -> Job[Any]:
         """The job as it is now, so that a hook sees how many attempts were made and whether it is finished."""
-        changed = {"atm": str(outcome.job.attempts_made + 1)}
+        changed: dict[str, str] = {}
+        if outcome.kind != "expired":
+            changed["atm"] = str(outcome.job.attempts_made + 1)
         if outcome.kind == "completed":
             changed["returnvalue"] = outcome.finish.value
+        elif outcome.kind == "expired":
+            changed["failedReason"] = EXPIRED
         elif outcome.error is not None:
             changed["failedReason"] = reason_of(outcome.error)
-        if outcome.kind in ("completed", "failed"):
+        if outcome.kind in ("completed", "failed", "expired"):
             changed["finishedOn"] = str(self._setting.clock.now_ms())
         return outcome.job.with_fields(changed)

@@ -118,6 +118,12 @@ class Worker:
         """`hook(job, error)` after each failed attempt; `job.finished_at` is set if it was the last one."""
         return self._hook("failed", hook)
 
+    def on_expired(self, hook: H) -> H:
+        """`hook(job)` for a job that this worker took when its time was over (`expires_after`, `expires_at`): it did
+        not run, and has failed as "expired".
+        """
+        return self._hook("expired", hook)
+
     def on_progress(self, hook: H) -> H:
         """`hook(job, value)` after a handler of this worker reported progress."""
         return self._hook("progress", hook)

@@ -13,6 +13,7 @@
 --- @include "queueKeys"
 --- @include "queueMeta"
 --- @include "delayedScore"
+--- @include "postponeExpiry"
 --- @include "trimEvents"
 --- @include "wakeWhenDue"
 
@@ -27,6 +28,7 @@ if redis.call('ZREM', keys.delayed, id) == 0 then
 end
 local due = tonumber(ARGV[1]) + delay
 redis.call('HSET', jobKey, 'delay', delay)
+postponeExpiry(jobKey, redis.call('HGET', jobKey, 'opts'), due)
 redis.call('ZADD', keys.delayed, delayedScore(keys, due), id)
 redis.call('XADD', keys.events, '*', 'event', 'delayed', 'jobId', id, 'delay', due)
 wakeWhenDue(keys)

@@ -3,8 +3,9 @@
 
   KEYS[1]  base key of the queue
 
-  ARGV[1]  job id
-  ARGV[2]  1: forget the attempts made and started
+  ARGV[1]  now, ms
+  ARGV[2]  job id
+  ARGV[3]  1: forget the attempts made and started
 
   Output: 0, or -1 no such job, -3 neither completed nor failed
   Events: waiting
@@ -18,7 +19,7 @@
 --- @include "wakeWorker"
 
 local keys = queueKeys(KEYS[1])
-local id = ARGV[1]
+local id = ARGV[2]
 local jobKey = keys.base .. ':' .. id
 if redis.call('EXISTS', jobKey) == 0 then
   return -1
@@ -31,12 +32,12 @@ elseif redis.call('ZREM', keys.completed, id) == 1 then
 else
   return -3
 end
-if ARGV[2] == '1' then
+if ARGV[3] == '1' then
   redis.call('HDEL', jobKey, 'atm', 'ats')
 end
 local opts = decodeObject(redis.call('HGET', jobKey, 'opts'))
 expectChild(keys, id)
-requeue(keys, id, state, erased, opts.lifo == true)
+requeue(keys, id, state, erased, opts.lifo == true, ARGV[1])
 local meta = queueMeta(keys)
 wakeWorker(keys, meta)
 trimEvents(keys, meta)

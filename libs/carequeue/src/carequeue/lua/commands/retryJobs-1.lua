@@ -3,9 +3,10 @@
 
   KEYS[1]  base key of the queue
 
-  ARGV[1]  failed | completed
-  ARGV[2]  only those that finished up to this, ms
-  ARGV[3]  how many at most in this call
+  ARGV[1]  now, ms
+  ARGV[2]  failed | completed
+  ARGV[3]  only those that finished up to this, ms
+  ARGV[4]  how many at most in this call
 
   Output: how many were put back
   Events: waiting
@@ -20,17 +21,17 @@
 
 local keys = queueKeys(KEYS[1])
 local set, erased = keys.failed, 'failedReason'
-if ARGV[1] == 'completed' then
+if ARGV[2] == 'completed' then
   set, erased = keys.completed, 'returnvalue'
 end
-local ids = redis.call('ZRANGEBYSCORE', set, '-inf', ARGV[2], 'LIMIT', 0, ARGV[3])
+local ids = redis.call('ZRANGEBYSCORE', set, '-inf', ARGV[3], 'LIMIT', 0, ARGV[4])
 if #ids == 0 then
   return 0
 end
 callMany('ZREM', set, ids)
 for _, id in ipairs(ids) do
   expectChild(keys, id)
-  requeue(keys, id, ARGV[1], erased, false)
+  requeue(keys, id, ARGV[2], erased, false, ARGV[1])
 end
 local meta = queueMeta(keys)
 wakeWorker(keys, meta)

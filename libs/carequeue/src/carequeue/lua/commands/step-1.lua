@@ -12,15 +12,15 @@
   ARGV[7]  the worker's rate limit: jobs, or empty
   ARGV[8]  the worker's rate limit: ms, or empty
   ARGV[9]  for how many minutes to count what ended, or empty
-  ARGV[10…] for each ended job 9 arguments: id, token, verdict (completed | failed | retry | delayed | wait |
-           children), return value JSON or reason, stack trace JSON, due ms, keep rule `count/age ms/limit`, attempts
+  ARGV[10…] for each ended job 9 arguments: id, token, verdict (completed | failed | expired | retry |
+           delayed | wait | children), return value JSON or reason, stack trace JSON, due ms, keep rule `count/age ms/limit`, attempts
            allowed, 1 if this counts as an attempt
 
   Output: {a code for each ended job, {id, fields, id, fields, …}, when the next delayed job is due or 0,
           ms left of a rate limit or 0, 1 if the queue ran dry}
           codes: 0, 1 it failed and keeps its parent waiting, -1 no such job, -2 no lock, -3 not active,
           -4 pending children, -6 another's lock, -9 failed children
-  Events: completed, failed, retries-exhausted, delayed, waiting, waiting-children, blocked, active, drained, added
+  Events: completed, failed, expired, retries-exhausted, delayed, waiting, waiting-children, blocked, active, drained, added
 ]]
 --- @include "queueKeys"
 --- @include "queueMeta"
@@ -53,10 +53,11 @@ local function readEnded()
   for at = FIRST, #ARGV, WIDTH do
     local jobKey, rule = keys.base .. ':' .. ARGV[at], ARGV[at + 6]
     rules[rule] = rules[rule] or keepRule(rule)
+    local verdict = ARGV[at + 2]
     ended[#ended + 1] = {
-      id = ARGV[at], token = ARGV[at + 1], verdict = ARGV[at + 2], value = ARGV[at + 3], stacktrace = ARGV[at + 4],
+      id = ARGV[at], token = ARGV[at + 1], verdict = verdict == 'expired' and 'failed' or verdict, value = ARGV[at + 3], stacktrace = ARGV[at + 4],
       due = tonumber(ARGV[at + 5]), keep = rules[rule], attempts = tonumber(ARGV[at + 7]),
-      counts = ARGV[at + 8] == '1',
+      counts = ARGV[at + 8] == '1', expired = verdict == 'expired',
     }
     lockKeys[#lockKeys + 1] = jobKey .. ':lock'
     childKeys[#childKeys + 1] = jobKey .. ':dependencies'

@@ -27,9 +27,12 @@ local function failJob(keys, meta, job, batch, now)
     keepFinished(batch.failed, job, now)
     job.blocksParent = job.parentKey and blockParent(job.key, job.parentKey, job.parent, job.value)
   end
+  if job.expired then
+    redis.call('XADD', keys.events, '*', 'event', 'expired', 'jobId', job.id)
+  end
   redis.call('XADD', keys.events, '*', 'event', 'failed', 'jobId', job.id, 'failedReason', job.value,
     'prev', 'active')
-  if job.made >= job.attempts then
+  if job.made >= job.attempts and not job.expired then
     redis.call('XADD', keys.events, '*', 'event', 'retries-exhausted', 'jobId', job.id, 'attemptsMade', job.made)
   end
 end

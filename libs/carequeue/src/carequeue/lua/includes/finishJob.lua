@@ -28,7 +28,7 @@ local function finishJob(keys, meta, job, held, batch, now)
   end
   batch.locks[#batch.locks + 1] = jobKey .. ':lock'
   batch.ids[#batch.ids + 1] = job.id
-  job.key, job.made = jobKey, (tonumber(stored[2] or nil) or 0) + 1
+  job.key, job.made = jobKey, (tonumber(stored[2] or nil) or 0) + (job.expired and 0 or 1)
   job.parentKey, job.parent, job.deduplicationId, job.condemned = stored[3], stored[4], stored[5], stored[6]
   if job.verdict == 'completed' then
     completeJob(keys, meta, job, batch, now)

@@ -1,5 +1,6 @@
 --- @include "delayedScore"
 --- @include "openWindow"
+--- @include "postponeExpiry"
 --- @include "wakeWhenDue"
 
 -- A new job (`id`) found its deduplication window taken: what it leaves behind although it is not added.
@@ -21,7 +22,9 @@ local function keepOutDuplicate(keys, owner, id, job, rule)
   end
   if rule.reschedule and not rule.replace and redis.call('ZSCORE', keys.delayed, owner) then
     local due = tonumber(job.timestamp) + tonumber(job.delay)
-    redis.call('HSET', keys.base .. ':' .. owner, 'delay', job.delay)
+    local ownerKey = keys.base .. ':' .. owner
+    redis.call('HSET', ownerKey, 'delay', job.delay)
+    postponeExpiry(ownerKey, redis.call('HGET', ownerKey, 'opts'), due)
     redis.call('ZADD', keys.delayed, delayedScore(keys, due), owner)
     redis.call('XADD', keys.events, '*', 'event', 'delayed', 'jobId', owner, 'delay', due)
     wakeWhenDue(keys)

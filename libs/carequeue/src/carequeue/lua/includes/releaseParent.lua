@@ -1,12 +1,15 @@
 --- @include "enqueue"
+--- @include "postponeExpiry"
 --- @include "queueMeta"
 --- @include "wakeWorker"
 --- @include "wakeWhenDue"
 
 -- Lets a parent that waited for children go on, before others of its class. `atOnce` ignores a delay of its own.
 local function releaseParent(keys, id, now, atOnce)
-  local job = redis.call('HMGET', keys.base .. ':' .. id, 'priority', 'delay')
+  local jobKey = keys.base .. ':' .. id
+  local job = redis.call('HMGET', jobKey, 'priority', 'delay', 'opts')
   local priority, delay = tonumber(job[1] or nil) or 0, tonumber(job[2] or nil) or 0
+  postponeExpiry(jobKey, job[3], now + (atOnce and 0 or delay))
   if delay > 0 and not atOnce then
     local due = now + delay
     redis.call('ZADD', keys.delayed, due * 4096, id)
