@@ -61,6 +61,7 @@ class ChildCounts:
 
     @property
     def total(self) -> int:
+        """All of its children, whatever became of them."""
         return self.pending + self.processed + self.ignored + self.failed
 
 
@@ -91,6 +92,7 @@ class Children:
         return await self._flows.texts(self._job_id, "failed")
 
     async def counts(self) -> ChildCounts:
+        """How many children came to what. One round trip, however many there are."""
         return ChildCounts(*await self._flows.counts(self._job_id))
 
     async def iterate(self, *states: ChildState, page: int = 100) -> AsyncIterator[Child]:

@@ -59,6 +59,7 @@ class Event:
 
     @property
     def job_id(self) -> str | None:
+        """The job that it is about; None for what is about the whole queue (paused, resumed, drained, cleaned)."""
         return self.fields.get("jobId")
 
     @property
@@ -121,6 +122,7 @@ class QueueEvents:
 
     @property
     def keys(self) -> QueueKeys:
+        """The queue whose events these are, by its keys in Redis."""
         return self._keys
 
     async def __aenter__(self) -> Self:
@@ -150,6 +152,7 @@ class QueueEvents:
         return self._watch.waiting(job_id)
 
     async def close(self) -> None:
+        """Disconnect. Whoever waits for a job is told by ConnectionLost."""
         await self._watch.close()
         if self._client is not None:
             await self._client.aclose()

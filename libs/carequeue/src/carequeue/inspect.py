@@ -89,6 +89,7 @@ class Inspector(Connected):
 
     @property
     def name(self) -> str:
+        """The name of the queue."""
         return self.keys.queue
 
     # Jobs
@@ -121,6 +122,7 @@ class Inspector(Connected):
         return {job_id: JobState(state) for job_id, state in zip(asked, found, strict=True) if state}
 
     async def counts(self) -> Counts:
+        """How many jobs are in each state. One round trip, however many there are."""
         *counts, paused = await self._reading.counts()
         return Counts(*counts, paused=paused == 1)
 
@@ -236,6 +238,7 @@ class Inspector(Connected):
         return metrics_of(*await self._reading.metrics(kind, start, end))
 
     async def is_paused(self) -> bool:
+        """Whether the whole queue is paused: no worker anywhere takes a job."""
         return await self._reading.is_paused()
 
     async def workers(self) -> list[WorkerInfo]:

@@ -59,6 +59,7 @@ class Job(Generic[P_co]):
 
     @property
     def id(self) -> str:
+        """Its id within the queue: a number that the queue counted, or the `job_id` it was added with."""
         return self._id
 
     @property
@@ -73,6 +74,7 @@ class Job(Generic[P_co]):
 
     @property
     def name(self) -> str:
+        """Which handler it is for: the name of its JobKind."""
         return self._fields.get("name", "")
 
     @property
@@ -95,10 +97,12 @@ class Job(Generic[P_co]):
 
     @property
     def options(self) -> JobOptions:
+        """The options it was added with, defaults included; what carequeue has no word for is in `raw_options`."""
         return self._decoder.options(self.raw_options)
 
     @property
     def added_at(self) -> datetime | None:
+        """When it was added, by the clock of whoever added it (aware, UTC)."""
         return self._decoder.instant(self._fields.get("timestamp"))
 
     @property
@@ -108,6 +112,7 @@ class Job(Generic[P_co]):
 
     @property
     def priority(self) -> int:
+        """0: none, before all others. From 1 on the smaller number comes first."""
         return self._integer("priority")
 
     @property
@@ -123,10 +128,12 @@ class Job(Generic[P_co]):
 
     @property
     def attempts_started(self) -> int:
+        """How many attempts have begun, those included whose worker vanished and those that count as none."""
         return self._integer("ats")
 
     @property
     def stalled_count(self) -> int:
+        """How often its worker vanished, and it was put back into the queue."""
         return self._integer("stc")
 
     @property
@@ -136,14 +143,17 @@ class Job(Generic[P_co]):
 
     @property
     def finished_at(self) -> datetime | None:
+        """When it completed or failed for good; None before."""
         return self._decoder.instant(self._fields.get("finishedOn"))
 
     @property
     def return_value(self) -> Any:
+        """What the handler returned (a JSON value); None before it completed, too."""
         return _json_value(self._fields.get("returnvalue"))
 
     @property
     def failed_reason(self) -> str | None:
+        """The text of the error that the latest failed attempt ended with; None if none did."""
         return self._fields.get("failedReason")
 
     @property
@@ -153,6 +163,7 @@ class Job(Generic[P_co]):
 
     @property
     def stacktrace(self) -> Sequence[str]:
+        """The traceback of each failed attempt, the oldest first; `stack_trace_limit` keeps fewer."""
         found = _json_value(self._fields.get("stacktrace"))
         return [str(line) for line in cast("list[object]", found)] if isinstance(found, list) else []
 
@@ -163,6 +174,7 @@ class Job(Generic[P_co]):
 
     @property
     def parent(self) -> ParentRef | None:
+        """The job that waits for this one, if it is a child in a flow."""
         return self._decoder.parent(self._fields)
 
     @property
@@ -172,6 +184,7 @@ class Job(Generic[P_co]):
 
     @property
     def deduplication_id(self) -> str | None:
+        """The `id` of the Deduplication that it was added with."""
         return self._fields.get("deid")
 
     @property

@@ -31,9 +31,11 @@ class Limits(Inspector):
         await self._limiting.change(concurrency=concurrency)
 
     async def global_concurrency(self) -> int | None:
+        """How many jobs may be active at once in all workers together; None if nothing was set."""
         return (await self._limiting.now()).concurrency
 
     async def remove_global_concurrency(self) -> None:
+        """Let the concurrency of each worker be the only bound."""
         await self._limiting.change(concurrency=None)
 
     async def is_maxed(self) -> bool:
@@ -49,9 +51,11 @@ class Limits(Inspector):
         await self._limiting.change(max=limit.max, duration=span_ms(limit.duration))
 
     async def global_rate_limit(self) -> RateLimit | None:
+        """What `set_global_rate_limit` set; None if nothing was."""
         return _rate_limit(await self._limiting.now())
 
     async def remove_global_rate_limit(self) -> None:
+        """Let jobs start without this limit; the `limiter` of a worker holds again."""
         await self._limiting.change(max=None, duration=None)
 
     async def rate_limit(self, for_: timedelta) -> None:

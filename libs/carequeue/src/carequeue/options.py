@@ -49,10 +49,12 @@ class Backoff:
 
     @classmethod
     def fixed(cls, delay: timedelta, *, jitter: float = 0.0) -> Backoff:
+        """`delay` before each further attempt, less a random part of up to `jitter` (0 to 1) of it."""
         return cls("fixed", delay, jitter)
 
     @classmethod
     def exponential(cls, delay: timedelta, *, jitter: float = 0.0) -> Backoff:
+        """`delay` before the second attempt, twice as long before each further one, less a random part as `fixed`."""
         return cls("exponential", delay, jitter)
 
 

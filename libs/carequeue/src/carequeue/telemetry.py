@@ -84,6 +84,7 @@ class Telemetry:
         return bool(self._subscribers.get(event))
 
     def emit(self, event: str, **fields: Any) -> None:
+        """Call whoever listens to `event`. Workers do it; an error of a subscriber is logged and goes no further."""
         for subscriber in self._subscribers.get(event, ()):
             try:
                 subscriber(event, fields)

@@ -42,12 +42,15 @@ class FakeClock:
 
     @property
     def now(self) -> datetime:
+        """The time it shows (aware, UTC)."""
         return from_ms(self._now_ms)
 
     def now_ms(self) -> int:
+        """The same in milliseconds since 1970: what a worker asks for."""
         return self._now_ms
 
     def call_at(self, when_ms: int, callback: Callable[[], None]) -> _FakeTimer:
+        """Call `callback` when the clock is moved to `when_ms` or past it, unless what comes back is cancelled."""
         timer = _FakeTimer(callback)
         heapq.heappush(self._timers, (when_ms, next(self._order), timer))
         return timer
@@ -57,6 +60,7 @@ class FakeClock:
         self.move_to(self.now + by)
 
     def move_to(self, when: datetime) -> None:
+        """Move the clock to an instant (aware), and do what is due on the way, each at its own instant."""
         target = to_ms(when)
         while self._timers and self._timers[0][0] <= target:
             due, _, timer = heapq.heappop(self._timers)

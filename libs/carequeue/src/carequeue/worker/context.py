@@ -58,14 +58,17 @@ class ThreadJobContext:
 
     @property
     def job_id(self) -> str:
+        """The id of the job."""
         return self._context.job_id
 
     @property
     def token(self) -> str:
+        """What the lock of this attempt holds; no two attempts have the same."""
         return self._context.token
 
     @property
     def attempt(self) -> int:
+        """Which attempt this is, from 1."""
         return self._context.attempt
 
     @property
@@ -78,7 +81,9 @@ class ThreadJobContext:
         return asyncio.run_coroutine_threadsafe(self._context.children.values(), self._loop).result()
 
     def update_progress(self, value: Any) -> None:
+        """Store how far the job is, as JobContext does."""
         asyncio.run_coroutine_threadsafe(self._context.update_progress(value), self._loop).result()
 
     def log(self, row: str) -> int:
+        """Append a row to the job's log; returns how many rows there are."""
         return asyncio.run_coroutine_threadsafe(self._context.log(row), self._loop).result()

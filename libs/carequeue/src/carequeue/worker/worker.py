@@ -253,6 +253,7 @@ class Worker:
 
     @property
     def is_paused(self) -> bool:
+        """Whether this worker was told to take no more jobs. A paused queue is another thing: `Queue.is_paused`."""
         return self._slots.paused
 
     @property
@@ -262,6 +263,7 @@ class Worker:
 
     @property
     def is_running(self) -> bool:
+        """Whether it was started, and neither closed nor broken since."""
         return self._assembly is not None and not self._closing and self._crash is None
 
     # Inside
