@@ -102,6 +102,10 @@ format: setup-dev ## let ruff mend what it can
 lock: setup-dev ## write the lock files anew (needs a package index)
 	@infra/lock.sh
 
+.PHONY: docs
+docs: setup-dev ## write carequeue's reference anew from its docstrings
+	$(BIN)/python infra/reference.py
+
 .PHONY: dist
 dist: setup-dev ## carequeue's wheel and source distribution, in dist/
 	cd libs/carequeue && ../../$(BIN)/python -m hatchling build --clean --directory ../../dist

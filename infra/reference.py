@@ -1,7 +1,4 @@
-"""Writes libs/carequeue/docs/reference.md from the signatures and docstrings of what carequeue exports (`make docs`).
-
-`python infra/reference.py --check` writes nothing and fails if the page is not what it would write.
-"""
+"""Writes libs/carequeue/docs/reference.md from what carequeue exports: signatures and docstrings (`make docs`)."""
 
 from __future__ import annotations
 
@@ -12,7 +9,6 @@ import importlib
 import inspect
 import itertools
 import re
-import sys
 import textwrap
 import typing
 from pathlib import Path
@@ -243,15 +239,5 @@ def _body(thing: Any) -> Sequence[ast.stmt]:
     return tree.body if isinstance(tree, ast.ClassDef | ast.FunctionDef) else ()
 
 
-def main() -> int:
-    page = reference()
-    if "--check" not in sys.argv:
-        PAGE.write_text(page, "utf-8")
-    elif not PAGE.exists() or PAGE.read_text("utf-8") != page:
-        sys.stderr.write(f"{PAGE.name} is not what the docstrings say now: make docs\n")
-        return 1
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    PAGE.write_text(reference(), "utf-8")

@@ -12,7 +12,7 @@ from carecircle.domain.medication import Severity
 from carecircle.jobs import REMIND, SEND, Remind, Send, job_id
 from carecircle.usecases.enqueueing import is_settled, is_stuck, may_be_stuck, new_job
 from carequeue import JobState
-from carequeue.options import check_job_id
+from carequeue.job_ids import check_job_id
 
 NOW = datetime(2026, 3, 7, 8, 0, tzinfo=UTC)
 ROW = UUID(int=7)

@@ -59,7 +59,7 @@ class JobError(CarequeueError):
     """Something about one job."""
 
     def __init__(self, job_id: str, message: str | None = None) -> None:
-        self.job_id = job_id
+        self.job_id: str = job_id
         super().__init__(f"job {job_id}: {message or (self.__doc__ or '').strip()}")
 
 
@@ -83,7 +83,7 @@ class JobFailed(JobError):
     """it failed."""
 
     def __init__(self, job_id: str, reason: str) -> None:
-        self.reason = reason
+        self.reason: str = reason
         super().__init__(job_id, f"it failed: {reason}")
 
 
@@ -121,8 +121,8 @@ class RetryAt(Instruction):
     def __init__(self, when: datetime, why: str = "") -> None:
         if when.tzinfo is None:
             raise InvalidOption(f"RetryAt wants an aware datetime, got the naive {when.isoformat()}")
-        self.when = when
-        self.why = why
+        self.when: datetime = when
+        self.why: str = why
         super().__init__(f"again at {when.isoformat()}{': ' if why else ''}{why}")
 
 
@@ -135,7 +135,7 @@ class RateLimited(Instruction):
     def __init__(self, for_: timedelta) -> None:
         if for_.total_seconds() <= 0:
             raise InvalidOption(f"RateLimited wants a time longer than nothing, got {for_}")
-        self.for_ = for_
+        self.for_: timedelta = for_
         super().__init__(f"nothing starts for {for_}")
 
 
@@ -143,7 +143,7 @@ class Skip(Instruction):
     """There is nothing to do: the job completes and its return value is `{"skipped": why}`."""
 
     def __init__(self, why: str) -> None:
-        self.why = why
+        self.why: str = why
         super().__init__(why)
 
 

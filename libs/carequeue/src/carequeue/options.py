@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, TypedDict
 
 from carequeue.errors import InvalidOption
+from carequeue.job_ids import check_job_id
 
 MAX_PRIORITY = 2**21 - 1
 MAX_JITTER = 1.0
 MAX_DELAY = timedelta(days=365 * 100)
 MAX_DATA_POINTS = 60 * 24 * 28
 """Four weeks of minutes: more would make the first script call after a long pause a slow one."""
-INTEGER_LIKE = re.compile(r"-?\d+")
-KEY_NAMES = frozenset(
-    {
-        *("wait", "active", "prioritized", "delayed", "completed", "failed", "waiting-children", "paused", "marker"),
-        *("stalled", "stalled-check", "limiter", "meta", "events", "id", "pc", "priority", "repeat", "metrics"),
-    }
-)
-"""What follows `prefix:queue:` in the keys of a queue itself."""
 ZERO = timedelta(0)
 
 
@@ -179,21 +171,37 @@ class JobOptions:
     """Options of one job. None means "not said": a JobKind's or a queue's default holds, else BullMQ's."""
 
     job_id: str | None = None
+    """Adding an id that exists adds nothing. No number, no colon. Default: the queue counts."""
     delay: timedelta | None = None
+    """Not before so long after it was added."""
     run_at: datetime | None = None
+    """Not before this instant (aware)."""
     priority: int | None = None
+    """1 (first) to 2097151; jobs without one (0, the default) come before all of those."""
     lifo: bool | None = None
+    """Before the jobs that wait already."""
     attempts: int | None = None
+    """How often it is tried in all. Default: once."""
     backoff: Backoff | None = None
+    """How long a failed attempt is waited after. Default: not at all."""
     keep_completed: Keep | None = None
+    """What stays of it when it has completed. Default: as the worker says, which keeps all."""
     keep_failed: Keep | None = None
+    """The same when it has failed for good."""
     keep_logs: int | None = None
+    """How many rows of its log are kept. Default: all."""
     stack_trace_limit: int | None = None
+    """How many tracebacks of failed attempts are kept, the newest. Default: all."""
     size_limit: int | None = None
+    """Bytes of JSON that its data may take; adding more is refused. Default: any."""
     timestamp: datetime | None = None
+    """When it was added, if that is not now (aware); its delay counts from then."""
     parent: ParentRef | None = None
+    """The job that waits for this one: `queue.parent_ref(id)`."""
     on_failure: OnFailure | None = None
+    """What its failure means for its parent."""
     deduplication: Deduplication | None = None
+    """Which other jobs are the same as this one, and not to be added beside it."""
     expires_after: timedelta | None = None
     """An attempt that would start more than this after the job could first run does not start: the job has expired."""
     expires_at: datetime | None = None
@@ -267,27 +275,6 @@ def _check_not_negative(name: str, number: int | None) -> None:
         raise InvalidOption(f"{name} is 0 or more, got {number}")
 
 
-def check_job_id(job_id: str) -> None:
-    """Refuse what BullMQ refuses as a custom id.
-
-    Raises:
-        InvalidOption: empty, integer-like, "0", starting with "0:", with a colon other than in three segments, or the
-            name of one of the queue's own keys.
-    """
-    if not job_id:
-        raise InvalidOption("a job id is not empty")
-    if INTEGER_LIKE.fullmatch(job_id):
-        raise InvalidOption(f"a job id is not an integer (the queue counts its own), got {job_id!r}")
-    if job_id.startswith("0:"):
-        raise InvalidOption(f"a job id does not start with '0:' (old markers do), got {job_id!r}")
-    if job_id in KEY_NAMES:
-        raise InvalidOption(f"a job id is not the name of a key of the queue itself, got {job_id!r}")
-    if not job_id.isprintable():
-        raise InvalidOption(f"a job id is printable text, got {job_id!r}")
-    if ":" in job_id and job_id.count(":") != 2:
-        raise InvalidOption(f"a job id has no ':' (it separates Redis keys), got {job_id!r}")
-
-
 UNSAID = JobOptions()
 _NAMES = tuple(field.name for field in fields(JobOptions))
 
@@ -318,19 +305,29 @@ class WorkerOptions:
     """How a worker behaves. The defaults are BullMQ's where BullMQ has the option."""
 
     concurrency: int = 1
+    """How many jobs run at once; coroutines and threads count alike."""
     name: str | None = None
+    """What `Queue.workers` and `Job.worker_name` call it."""
     lock_duration: timedelta = timedelta(seconds=30)
+    """How long a job stays this worker's without a renewal. Renewed all the while its handler runs."""
     lock_renew_time: timedelta | None = None
     """None: half the lock duration."""
     stalled_interval: timedelta = timedelta(seconds=30)
+    """How often it looks for jobs of workers that vanished: those come back after one or two."""
     max_stalled_count: int = 1
+    """How often a job may come back so; then it fails."""
     drain_delay: timedelta = timedelta(seconds=5)
     """How long one wait on an idle queue lasts at the most."""
     max_started_attempts: int | None = None
+    """A job that was started so often, by whatever worker, fails instead of starting again."""
     keep_completed: Keep = True
+    """What stays of completed jobs that do not say it themselves."""
     keep_failed: Keep = True
+    """What stays of failed jobs that do not say it themselves."""
     skip_stalled_check: bool = False
+    """Leave looking for them to other workers of the queue."""
     skip_lock_renewal: bool = False
+    """Let every lock run out after `lock_duration`, done or not."""
     grace: timedelta = timedelta(seconds=30)
     """How long a closing worker lets its handlers finish before it cancels them and hands their jobs back."""
     batch: int = 50

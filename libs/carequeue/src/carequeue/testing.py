@@ -92,7 +92,7 @@ class Signal:
     """
 
     def __init__(self, name: str = "signal") -> None:
-        self.name = name
+        self.name: str = name
         self.calls: list[tuple[Any, ...]] = []
         self._waiting: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
 

@@ -72,8 +72,8 @@ class Worker:
     ) -> None:
         if isinstance(connection, Redis):
             check_client(connection)
-        self.queue = queue
-        self.prefix = prefix
+        self.queue: str = queue
+        self.prefix: str = prefix
         self.connection = connection
         self.telemetry: Telemetry = telemetry or Telemetry()
         self._options = replace(options or WorkerOptions(), **single_options)

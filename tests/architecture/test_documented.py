@@ -1,0 +1,19 @@
+"""Whatever carequeue exports says in its docstring what it is for: the reference is made of them."""
+
+from __future__ import annotations
+
+from infra.reference import reference, undocumented
+
+
+def test_every_public_name_of_carequeue_has_a_docstring() -> None:
+    assert undocumented() == []
+
+
+def test_the_reference_tells_signatures_fields_members_and_errors() -> None:
+    page = reference()
+    assert "await add(kind: str, data: Any = None, **JobOptions) -> Job[Any]" in page
+    assert "- `run_at: datetime | None = None`: Not before this instant (aware)." in page
+    assert "- `OnFailure.FAIL_PARENT` = `'fail_parent'`: The parent fails as well, at once." in page
+    assert "- `ParentNotFound`: the parent does not exist." in page
+    assert "It is a [CarequeueError](#carequeueerror), with all that one has." in page
+    assert "- `lost: asyncio.Event`" in page
