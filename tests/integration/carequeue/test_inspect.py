@@ -6,13 +6,19 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
-from carequeue import Counts, Inspector, InvalidOption, JobOptions, JobState, NewJob, Queue, Repeat
+from carequeue import Counts, Inspector, InvalidOption, JobOptions, JobState, NewJob, Queue, Repeat, Telemetry
 from carequeue.store.commands import Commands, Finish, Step
 from carequeue.store.connection import client_name, connect
+from carequeue.testing import Signal, drain
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from redis.asyncio import Redis
+
+    from carequeue import Worker
 
 pytestmark = pytest.mark.redis
 
@@ -56,6 +62,52 @@ async def test_counts_tell_every_state(queue: Queue) -> None:
     counts = await queue.counts()
     assert counts == Counts(2, 2, 2, 2, 2, 2, 2, paused=False)
     assert counts.pending == 8
+    assert counts.by_state == dict.fromkeys(sorted(BY_STATE), 2)
+
+
+async def test_counts_go_by_priority(queue: Queue, redis: Redis) -> None:
+    most = 2**21 - 1
+    priorities = [0, 0, 1, 2, 2, 2, most - 1, most]
+    await queue.add_bulk(NewJob("paint", {}, JobOptions(priority=priority)) for priority in priorities)
+    await redis.rpush(queue.keys.paused, "old")  # type: ignore[misc]
+    assert await queue.counts_per_priority([2, 0, 1, 3, most, 2, most - 1]) == {
+        2: 3, 0: 3, 1: 1, 3: 0, most: 1, most - 1: 1,
+    }  # fmt: skip
+    assert await queue.counts_per_priority([]) == {}
+    many = await queue.counts_per_priority(range(2500))
+    assert (len(many), sum(many.values())) == (2500, 7)
+    for unknown in (-1, most + 1):
+        with pytest.raises(InvalidOption, match="a priority is between"):
+            await queue.counts_per_priority([unknown])
+
+
+async def test_counts_are_heard_of_when_they_are_recorded(redis_url: str, queue: Queue) -> None:
+    await fill(queue)
+    heard = Signal("counted")
+    telemetry = Telemetry()
+    telemetry.subscribe(heard)
+    async with Inspector(queue.name, redis_url, telemetry=telemetry) as inspector:
+        await inspector.counts()
+        assert await inspector.record_job_counts() == await queue.counts()
+    assert heard.calls == [("queue.counted", {"queue": queue.name, "counts": dict.fromkeys(sorted(BY_STATE), 2)})]
+
+
+async def test_prometheus_reads_the_queue_as_text(queue: Queue, new_worker: Callable[..., Worker]) -> None:
+    await queue.add_bulk([NewJob("paint", {})] * 3)
+    await drain(new_worker(lambda job: None, max_data_points=5))
+    await queue.add("paint", delay=HOUR)
+    page = await queue.export_prometheus_metrics({"site": "berlin"})
+    samples = [sample for family in text_string_to_metric_families(page) for sample in family.samples]
+    assert {labels["site"] for _, labels, *_ in samples} == {"berlin"}
+    assert {labels["queue"] for _, labels, *_ in samples} == {queue.name}
+    found = {(name, labels.get("state")): value for name, labels, value, *_ in samples}
+    assert found["bullmq_job_count", "completed"] == 3
+    assert found["bullmq_job_count", "delayed"] == 1
+    assert found["bullmq_job_count", "waiting"] == 0
+    assert found["bullmq_job_completed_total", None] == 3
+    assert found["bullmq_job_failed_total", None] == 0
+    with pytest.raises(InvalidOption, match="a label"):
+        await queue.export_prometheus_metrics({"a-b": "x"})
 
 
 async def test_every_state_lists_its_jobs_in_both_orders(queue: Queue) -> None:

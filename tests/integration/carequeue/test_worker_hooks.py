@@ -5,11 +5,23 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from carequeue import Job, JobContext, Queue, Telemetry, Worker
+from carequeue import (
+    Backoff,
+    Job,
+    JobContext,
+    NewJob,
+    Queue,
+    RetryAt,
+    Telemetry,
+    Unrecoverable,
+    WaitForChildren,
+    Worker,
+)
 from carequeue.telemetry import EVENTS
 from carequeue.testing import Signal, drain
 
@@ -118,9 +130,11 @@ async def test_telemetry_tells_the_life_of_a_job_in_the_fields_of_its_table(
     assert of_job == [
         "job.started",
         "job.progress",
+        "job.ended",
         "job.retrying",
         "job.started",
         "job.progress",
+        "job.ended",
         "job.completed",
     ]
     for event, fields in heard:
@@ -129,3 +143,50 @@ async def test_telemetry_tells_the_life_of_a_job_in_the_fields_of_its_table(
     names = [event for event, _ in heard]
     assert names[0] == "worker.started"
     assert names[-1] == "worker.closed"
+
+
+async def test_telemetry_tells_the_end_of_every_handler_that_began(queue: Queue, new_worker: NewWorker) -> None:
+    """Listeners count what runs: each start has one end, and what never ran has neither."""
+    running: list[str] = []
+    most: list[int] = []
+    telemetry = Telemetry()
+    telemetry.subscribe(lambda _, fields: running.append(fields["job_id"]), "job.started")
+    telemetry.subscribe(lambda _, fields: most.append(len(running)), "job.ended")
+    telemetry.subscribe(lambda _, fields: running.remove(fields["job_id"]), "job.ended")
+    worker = new_worker(concurrency=4, telemetry=telemetry)
+
+    @worker.handles("fail")
+    async def fail(job: Job[Any]) -> None:
+        raise Unrecoverable("no")
+
+    @worker.handles("park")
+    async def park(job: Job[Any]) -> None:
+        if job.attempts_started == 1:
+            raise WaitForChildren
+
+    @worker.handles("thread")
+    def thread(job: Job[Any]) -> None:
+        raise ValueError("private")
+
+    await queue.add_bulk(NewJob(name, {}) for name in ("fail", "park", "thread", "nobody's"))
+    assert (await drain(worker)).failed == 3
+    assert len(most) == 4  # the parked one ran twice
+    assert max(most) >= 1
+    assert running == []
+
+
+async def test_telemetry_tells_when_a_failed_attempt_is_followed_by_another(
+    queue: Queue, new_worker: NewWorker
+) -> None:
+    telemetry, retrying = Telemetry(), Signal("retrying")
+    telemetry.subscribe(lambda _, fields: retrying(fields["error"], round(fields["delay"], 1)), "job.retrying")
+
+    async def later(job: Job[Any]) -> None:
+        if job.name == "at":
+            raise RetryAt(datetime.now(UTC) + timedelta(hours=1))
+        raise ValueError("private")
+
+    await queue.add("at")
+    await queue.add("fixed", attempts=2, backoff=Backoff.fixed(timedelta(minutes=2)))
+    await drain(new_worker(later, telemetry=telemetry))
+    assert sorted(retrying.calls) == [("RetryAt", 3600.0), ("ValueError", 120.0)]

@@ -21,6 +21,7 @@ from carequeue.wire.times import from_ms, span_ms, to_ms
 
 NOW = datetime(2026, 11, 24, 4, 0, tzinfo=UTC)
 NOW_MS = 1795492800000
+TRACE = '{"traceparent":"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}'
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,8 @@ def test_every_option_has_bullmqs_name() -> None:
         timestamp=NOW,
         parent=ParentRef("p", "bull:parents"),
         on_failure=OnFailure.FAIL_PARENT,
+        telemetry_metadata=TRACE,
+        omit_context=True,
     )
     assert encode_options(options) == {
         "jobId": "x",
@@ -90,6 +93,8 @@ def test_every_option_has_bullmqs_name() -> None:
         "timestamp": NOW_MS,
         "parent": {"id": "p", "queue": "bull:parents"},
         "fpof": True,
+        "tm": TRACE,
+        "omc": True,
     }
     assert encode_options(UNSAID) == {"attempts": 0}
 
@@ -103,8 +108,31 @@ def test_options_come_back() -> None:
         attempts=2,
         keep_completed=True,
         keep_failed=False,
+        telemetry_metadata=TRACE,
+        omit_context=False,
     )
     assert decode_options({"delay": 3000} | encode_options(options)) == options
+
+
+@pytest.mark.parametrize(
+    ("words", "stored"),
+    [
+        ({}, {"tm": TRACE}),
+        ({"omit_context": False}, {"tm": TRACE, "omc": False}),
+        ({"omit_context": True}, {"omc": True}),
+        ({"telemetry_metadata": "{}"}, {"tm": "{}"}),
+        ({"telemetry_metadata": "{}", "omit_context": True}, {"tm": "{}", "omc": True}),
+    ],
+)
+def test_a_job_takes_the_trace_along_unless_it_says_otherwise(words: dict[str, Any], stored: dict[str, Any]) -> None:
+    new = NewJob("paint", {}, JobOptions(**words))
+    assert json.loads(encode_job(new, UNSAID, NOW, TRACE).opts) == {"attempts": 0} | stored
+    assert json.loads(encode_job(NewJob("paint", {}), UNSAID, NOW).opts) == {"attempts": 0}
+
+
+@pytest.mark.parametrize("raw", [{"tm": False, "omc": True}, {"tm": "my own tracing's", "omc": True}])
+def test_a_trace_that_is_none_of_ours_counts_as_none(raw: dict[str, Any]) -> None:
+    assert decode_options(raw) == JobOptions(omit_context=True)
 
 
 def test_options_that_we_would_refuse_count_as_unsaid() -> None:

@@ -46,6 +46,9 @@ def test_ids_that_cannot_be_used(job_id: str) -> None:
         {"stack_trace_limit": -1},
         {"size_limit": -1},
         {"on_failure": "explode"},
+        {"telemetry_metadata": "00-abc-def-01"},
+        {"telemetry_metadata": "[]"},
+        {"telemetry_metadata": {"traceparent": "00-abc-def-01"}},
     ],
 )
 def test_job_options_that_cannot_be_used(words: dict[str, Any]) -> None:

@@ -1,16 +1,15 @@
-"""The tools for tests: a clock that moves when told, points to wait for, jobs without a queue; and telemetry."""
+"""The tools for tests: a clock that moves when told, points to wait for, jobs without a queue."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from carequeue import JobKind, PayloadError, Telemetry
+from carequeue import JobKind, PayloadError
 from carequeue.testing import FakeClock, Signal, make_job
 
 START = datetime(2026, 3, 29, tzinfo=UTC)
@@ -77,37 +76,3 @@ def test_a_made_job_is_what_a_handler_gets() -> None:
     assert make_job("plain", {"a": 1}).data == {"a": 1}
     with pytest.raises(PayloadError):
         make_job(kind, "two")  # type: ignore[call-overload]
-
-
-def test_telemetry_reaches_only_who_asked_until_they_leave() -> None:
-    telemetry = Telemetry()
-    seen: list[str] = []
-    leave = telemetry.subscribe(lambda event, fields: seen.append(f"{event} {fields['queue']}"), "worker.drained")
-    assert telemetry.wanted("worker.drained")
-    assert not telemetry.wanted("step")
-    telemetry.emit("worker.drained", queue="q")
-    telemetry.emit("job.stalled", queue="q", job_id="1")
-    leave()
-    telemetry.emit("worker.drained", queue="q")
-    assert seen == ["worker.drained q"]
-    assert not telemetry.wanted("worker.drained")
-
-
-def test_a_subscriber_that_fails_is_logged_and_hurts_nobody(caplog: pytest.LogCaptureFixture) -> None:
-    telemetry = Telemetry()
-    seen: list[str] = []
-
-    def broken(event: str, fields: object) -> None:
-        raise RuntimeError("metrics are down")
-
-    telemetry.subscribe(broken, "worker.drained")
-    telemetry.subscribe(lambda event, _: seen.append(event), "worker.drained")
-    with caplog.at_level(logging.ERROR, "carequeue.telemetry"):
-        telemetry.emit("worker.drained", queue="q")
-    assert seen == ["worker.drained"]
-    assert [record.message for record in caplog.records] == ["telemetry.subscriber_failed"]
-
-
-def test_an_unknown_event_is_refused_with_the_names_there_are() -> None:
-    with pytest.raises(KeyError, match=r"job\.done.*job\.completed"):
-        Telemetry().subscribe(lambda *_: None, "job.done")

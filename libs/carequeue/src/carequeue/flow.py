@@ -14,6 +14,7 @@ from carequeue.store.commands import DEFAULT_MAX_EVENTS
 from carequeue.store.connected import Connected
 from carequeue.store.connection import is_cluster
 from carequeue.store.flows import Flows, NodeRecord, Place
+from carequeue.telemetry import Telemetry
 from carequeue.wire.codec import Codec, encode_job
 from carequeue.wire.keys import QueueKeys, split_job_key
 from carequeue.wire.times import from_ms
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from carequeue.job import Job
     from carequeue.store.reading import Fields
+    from carequeue.tracing import Operation
 
 P = TypeVar("P")
 
@@ -97,6 +99,12 @@ class FlowNode:
         object.__setattr__(self, "children", tuple(children))
         object.__setattr__(self, "prefix", prefix)
 
+    def __iter__(self) -> Iterator[FlowNode]:
+        """This one and everything below, parents before their children."""
+        yield self
+        for child in self.children:
+            yield from child
+
 
 @dataclass(frozen=True, slots=True)
 class Flow:
@@ -133,8 +141,10 @@ class FlowProducer(Connected):
         prefix: str = "bull",
         defaults: Mapping[str, JobOptions] | None = None,
         max_events: int = DEFAULT_MAX_EVENTS,
+        telemetry: Telemetry | None = None,
     ) -> None:
         super().__init__(connection)
+        self.telemetry: Telemetry = telemetry or Telemetry()
         self._prefix = prefix
         self._defaults = defaults or {}
         self._max_events = max_events
@@ -152,7 +162,7 @@ class FlowProducer(Connected):
             ParentNotFound: the `parent` of the first job does not exist.
             WrongState: a job exists already and belongs to another living parent.
         """
-        [added] = await self.add_bulk([flow])
+        [added] = await self._add("add_flow", [flow])
         return added
 
     async def add_bulk(self, flows: Iterable[FlowNode]) -> list[Flow]:
@@ -160,12 +170,8 @@ class FlowProducer(Connected):
 
         No flow is split between calls, and the flows of a call are added together or not at all.
         """
-        now = _now()
-        trees = [self._planned(flow, from_ms(now)) for flow in flows]
-        for call in await self._calls(trees):
-            records = [node.record for node in _by_level(call)]
-            await self._flows(records[0].base).add(records, now, max_events=self._max_events)
-        return [tree.added() for tree in trees]
+        wanted = list(flows)
+        return await self._add("add_flows", wanted) if wanted else []
 
     async def get(
         self, job_id: str, *, queue: str, prefix: str | None = None, depth: int = 10, max_children: int = 20
@@ -187,27 +193,39 @@ class FlowProducer(Connected):
             level = [child for key in level for child in found[key][1] if child not in found]
         return _read(root.base, job_id, found)
 
-    def _planned(self, root: FlowNode, now: datetime) -> _Planned:
+    async def _add(self, operation: Operation, flows: Sequence[FlowNode]) -> list[Flow]:
+        names = [node.job.name for flow in flows for node in flow]
+        with self.telemetry.adding(operation, flows[0].queue, names) as adding:
+            now = _now()
+            trees = [self._planned(flow, from_ms(now), adding.carrier) for flow in flows]
+            for call in await self._calls(trees):
+                records = [node.record for node in _by_level(call)]
+                await self._flows(records[0].base).add(records, now, max_events=self._max_events)
+            added = [tree.added() for tree in trees]
+            adding.added([each.job for flow in added for each in flow])
+        return added
+
+    def _planned(self, root: FlowNode, now: datetime, trace: str) -> _Planned:
         """What to store for a flow.
 
         Raises:
             InvalidOption: a job is there twice.
         """
-        planned = self._plan(root, root.job.options.parent, now, is_root=True)
+        planned = self._plan(root, root.job.options.parent, now, trace, is_root=True)
         keys = [node.key for node in planned]
         if len(set(keys)) < len(keys):
             raise InvalidOption("a flow holds a job only once: two of these have the same queue and id")
         return planned
 
-    def _plan(self, node: FlowNode, parent: ParentRef | None, now: datetime, *, is_root: bool) -> _Planned:
+    def _plan(self, node: FlowNode, parent: ParentRef | None, now: datetime, trace: str, *, is_root: bool) -> _Planned:
         options = node.job.options.over(self._defaults.get(node.queue, UNSAID))
         _check(options, is_root=is_root)
         job_id = options.job_id or str(uuid4())
         base = QueueKeys(node.prefix or self._prefix, node.queue).base
         new = replace(node.job, options=replace(options, parent=parent))
-        job = replace(encode_job(new, UNSAID, now), id=job_id)
+        job = replace(encode_job(new, UNSAID, now, trace), id=job_id)
         here = ParentRef(job_id, base)
-        children = tuple(self._plan(child, here, now, is_root=False) for child in node.children)
+        children = tuple(self._plan(child, here, now, trace, is_root=False) for child in node.children)
         place: Place = ("parent" if children else "") if is_root else ("both" if children else "child")
         return _Planned(node, NodeRecord(base, job, place), children)
 

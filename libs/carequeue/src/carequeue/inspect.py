@@ -6,20 +6,23 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
+from carequeue import exposition
 from carequeue.errors import InvalidOption, JobFailed, JobNotFound
 from carequeue.job import Job, JobState
 from carequeue.metrics import Metrics, metrics_of
+from carequeue.options import MAX_PRIORITY
 from carequeue.scheduler import Scheduler, find, listing
 from carequeue.store.connected import Connected
 from carequeue.store.connection import client_name
 from carequeue.store.reading import Reading
 from carequeue.store.scheduling import Scheduling
+from carequeue.telemetry import Telemetry
 from carequeue.wire.codec import Codec
 from carequeue.wire.keys import QueueKeys
 from carequeue.wire.times import to_ms
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
     from datetime import datetime, timedelta
 
     from redis.asyncio import Redis
@@ -65,6 +68,11 @@ class Counts:
         """What is still to be run, later or now, without what is active."""
         return self.waiting + self.prioritized + self.delayed + self.waiting_children
 
+    @property
+    def by_state(self) -> dict[str, int]:
+        """The numbers by the names of the states, in BullMQ's order."""
+        return {state.value: getattr(self, state.name.lower()) for state in sorted(JobState)}
+
 
 @dataclass(frozen=True, slots=True)
 class WorkerInfo:
@@ -83,9 +91,17 @@ class Inspector(Connected):
     Every method raises ConnectionLost if Redis does not answer; all of them may be repeated.
     """
 
-    def __init__(self, name: str, connection: str | Redis = "redis://localhost:6379", *, prefix: str = "bull") -> None:
+    def __init__(
+        self,
+        name: str,
+        connection: str | Redis = "redis://localhost:6379",
+        *,
+        prefix: str = "bull",
+        telemetry: Telemetry | None = None,
+    ) -> None:
         super().__init__(connection)
         self.keys: QueueKeys = QueueKeys(prefix, name)
+        self.telemetry: Telemetry = telemetry or Telemetry()
 
     @property
     def name(self) -> str:
@@ -125,6 +141,37 @@ class Inspector(Connected):
         """How many jobs are in each state. One round trip, however many there are."""
         *counts, paused = await self._reading.counts()
         return Counts(*counts, paused=paused == 1)
+
+    async def counts_per_priority(self, priorities: Iterable[int]) -> dict[int, int]:
+        """How many jobs with each of these priorities wait to be taken; 0 is what has none.
+
+        Raises:
+            InvalidOption: no such priority.
+        """
+        asked = list(dict.fromkeys(priorities))
+        if unknown := [priority for priority in asked if not 0 <= priority <= MAX_PRIORITY]:
+            raise InvalidOption(f"a priority is between 0 (first) and {MAX_PRIORITY}, got {unknown[0]}")
+        return dict(zip(asked, await self._reading.counts_per_priority(asked), strict=True)) if asked else {}
+
+    async def record_job_counts(self) -> Counts:
+        """The same as `counts`, and `telemetry` hears of it (`queue.counted`): call it as often as you want a point."""
+        counts = await self.counts()
+        self.telemetry.emit("queue.counted", queue=self.name, counts=counts.by_state)
+        return counts
+
+    async def export_prometheus_metrics(self, labels: Mapping[str, str] | None = None) -> str:
+        """The queue as the text that Prometheus scrapes: jobs by state, and how many completed and failed in all.
+
+        `labels` are added to every line. The totals count only what workers with `max_data_points` ran.
+
+        Raises:
+            InvalidOption: a label that Prometheus does not take, or `queue` or `state`, which are there already.
+        """
+        said = exposition.checked(labels or {})
+        counts, completed, failed = await asyncio.gather(
+            self.counts(), self.metrics("completed", end=0), self.metrics("failed", end=0)
+        )
+        return exposition.text(self.name, said, counts.by_state, completed.total, failed.total)
 
     async def jobs(
         self, states: State | Iterable[State], *, start: int = 0, end: int = -1, ascending: bool = False

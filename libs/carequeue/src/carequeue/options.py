@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -164,6 +165,8 @@ class JobWords(TypedDict, total=False):
     deduplication: Deduplication | None
     expires_after: timedelta | None
     expires_at: datetime | None
+    telemetry_metadata: str | None
+    omit_context: bool | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,6 +209,10 @@ class JobOptions:
     """An attempt that would start more than this after the job could first run does not start: the job has expired."""
     expires_at: datetime | None = None
     """The same at an instant."""
+    telemetry_metadata: str | None = None
+    """The trace that it belongs to, a JSON object as text. Default: the one in which it is added, if that is traced."""
+    omit_context: bool | None = None
+    """It takes no trace along, neither the one in which it is added nor that of an attempt that failed."""
 
     def __post_init__(self) -> None:
         if self.job_id is not None:
@@ -226,6 +233,8 @@ class JobOptions:
             raise InvalidOption("a child cannot be deduplicated: its parent would wait for a job that was not added")
         if self.on_failure is not None and self.on_failure not in set(OnFailure):
             raise InvalidOption(f"on_failure is one of {', '.join(OnFailure)}, got {self.on_failure!r}")
+        if self.telemetry_metadata is not None:
+            _check_metadata(self.telemetry_metadata)
         _check_not_negative("attempts", self.attempts)
         _check_not_negative("keep_logs", self.keep_logs)
         _check_not_negative("stack_trace_limit", self.stack_trace_limit)
@@ -268,6 +277,16 @@ class JobOptions:
 def _check_aware(name: str, at: datetime) -> None:
     if at.tzinfo is None:
         raise InvalidOption(f"{name} wants an aware datetime, got the naive {at.isoformat()}")
+
+
+def _check_metadata(text: str) -> None:
+    # Node's OpenTelemetry reader parses it while it takes the job: on anything else the job would come to nothing there
+    try:
+        found = json.loads(text)
+    except (TypeError, ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise InvalidOption(f'telemetry_metadata is a JSON object as text, {{"traceparent": "00-…"}}, got {text!r}')
 
 
 def _check_not_negative(name: str, number: int | None) -> None:

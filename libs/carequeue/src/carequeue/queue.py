@@ -22,12 +22,14 @@ from carequeue.wire.schedule import Template, run_id
 from carequeue.wire.times import from_ms, span_ms, to_ms
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from datetime import datetime, timedelta
 
     from redis.asyncio import Redis
 
     from carequeue.repeat import Repeat
+    from carequeue.telemetry import Telemetry
+    from carequeue.tracing import Operation
 
 P = TypeVar("P")
 
@@ -37,7 +39,8 @@ class Queue(Limits):
 
     `connection` is a URL, or a ready client, which stays yours to close. `default_options` hold for jobs that do not
     say otherwise. Every method raises ConnectionLost if Redis does not answer, and nothing is ever sent twice: the
-    command may have run then. Repeating it is harmless unless a method says otherwise.
+    command may have run then. Repeating it is harmless unless a method says otherwise. `telemetry` hears what is added,
+    and a tracing in it goes along with the jobs.
     """
 
     def __init__(
@@ -48,8 +51,9 @@ class Queue(Limits):
         prefix: str = "bull",
         default_options: JobOptions | None = None,
         max_events: int = DEFAULT_MAX_EVENTS,
+        telemetry: Telemetry | None = None,
     ) -> None:
-        super().__init__(name, connection, prefix=prefix)
+        super().__init__(name, connection, prefix=prefix, telemetry=telemetry)
         self._defaults = default_options or UNSAID
         self._max_events = max_events
 
@@ -84,7 +88,7 @@ class Queue(Limits):
             ParentNotFound: the parent does not exist.
             WrongState: the job exists and belongs to another living parent.
         """
-        [job] = await self.add_bulk([_new_job(kind, data, options)])
+        [job] = await self._add("add", [_new_job(kind, data, options)])
         return job
 
     async def add_bulk(self, jobs: Iterable[NewJob[P]]) -> list[Job[P]]:
@@ -93,15 +97,20 @@ class Queue(Limits):
         A thousand are added together or, if a parent is missing, not at all. Repeating is harmless only if every job
         has an id.
         """
-        now = self._now()
-        records = [(job, encode_job(job, self._defaults, from_ms(now))) for job in jobs]
-        if not records:
-            return []
-        ids = await self._commands.add([record for _, record in records], now)
-        return [
-            Codec(self.name, job.payload_type).job(job_id, record.fields)
-            for job_id, (job, record) in zip(ids, records, strict=True)
-        ]
+        wanted = list(jobs)
+        return await self._add("add_bulk", wanted) if wanted else []
+
+    async def _add(self, operation: Operation, jobs: Sequence[NewJob[P]]) -> list[Job[P]]:
+        with self.telemetry.adding(operation, self.name, [job.name for job in jobs]) as adding:
+            now = self._now()
+            records = [encode_job(job, self._defaults, from_ms(now), adding.carrier) for job in jobs]
+            ids = await self._commands.add(records, now)
+            added = [
+                Codec(self.name, job.payload_type).job(job_id, record.fields)
+                for job_id, job, record in zip(ids, jobs, records, strict=True)
+            ]
+            adding.added(added)
+        return added
 
     # One job
 
@@ -116,6 +125,7 @@ class Queue(Limits):
             await self._administration.remove(job_id, self._now(), children=children)
         except JobNotFound:
             return False
+        self.telemetry.emit("job.removed", queue=self.name, job_id=job_id)
         return True
 
     async def retry(self, job_id: str, *, reset_attempts: bool = False) -> None:
@@ -214,10 +224,12 @@ class Queue(Limits):
     async def pause(self) -> None:
         """Let no worker anywhere take a job; what is active goes on."""
         await self._administration.pause()
+        self.telemetry.emit("queue.paused", queue=self.name)
 
     async def resume(self) -> None:
         """Let workers take jobs again."""
         await self._administration.resume()
+        self.telemetry.emit("queue.resumed", queue=self.name)
 
     async def retry_all(
         self,
@@ -269,6 +281,7 @@ class Queue(Limits):
                 removed += gone
                 if len(gone) < wanted:
                     break
+        self.telemetry.emit("queue.cleaned", queue=self.name, state=str(state), count=len(removed))
         return removed
 
     async def trim_events(self, most: int) -> int:

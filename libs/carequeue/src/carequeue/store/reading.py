@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 Fields = dict[str, str]
 
+PRIORITIES = 1000
+"""How many one call counts: more would keep other clients waiting."""
+
 PLACES = 4096
 """Jobs due in one millisecond that keep their order: a delayed job's score is its due time times this."""
 
@@ -41,6 +44,12 @@ class Reading(Scripts):
     async def counts(self) -> list[int]:
         """waiting, prioritized, delayed, active, completed, failed, waiting-children, 1 if paused."""
         return cast("list[int]", await self._run("getCounts"))
+
+    async def counts_per_priority(self, priorities: Sequence[int]) -> list[int]:
+        counts: list[int] = []
+        for first in range(0, len(priorities), PRIORITIES):
+            counts += await self._run("getCountsPerPriority", *priorities[first : first + PRIORITIES])
+        return counts
 
     async def page(
         self, states: Sequence[WireState], first: int, count: int, *, ascending: bool

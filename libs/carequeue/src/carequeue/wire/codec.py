@@ -33,6 +33,8 @@ PLAIN_OPTIONS = {
     "keep_logs": "kl",
     "stack_trace_limit": "stackTraceLimit",
     "size_limit": "sizeLimit",
+    "telemetry_metadata": "tm",
+    "omit_context": "omc",
 }
 """Options whose value is the same on the wire, by our name."""
 
@@ -115,8 +117,8 @@ class Codec(Generic[P]):
         return Job(job_id, fields, self)
 
 
-def encode_job(new: NewJob[Any], defaults: JobOptions, now: datetime) -> JobRecord:
-    """What to store for a new job; its own options win over `defaults`.
+def encode_job(new: NewJob[Any], defaults: JobOptions, now: datetime, trace: str = "") -> JobRecord:
+    """What to store for a new job; its own options win over `defaults`. `trace`: in which it is added, if in one.
 
     Raises:
         PayloadError: the data does not fit the kind, cannot be JSON, or is larger than `size_limit`.
@@ -129,6 +131,8 @@ def encode_job(new: NewJob[Any], defaults: JobOptions, now: datetime) -> JobReco
     said = encode_options(options)
     if delay is not None:
         said["delay"] = delay
+    if trace and not options.omit_context:
+        said.setdefault("tm", trace)
     parent = options.parent
     return JobRecord(
         id=options.job_id or "",
@@ -197,6 +201,8 @@ def decode_options(raw: Mapping[str, Any]) -> JobOptions:
     said["job_id"] = raw.get("jobId")
     said["deduplication"] = decode_deduplication(raw.get("de"))
     said["on_failure"] = decode_flag(raw)
+    said["telemetry_metadata"] = raw.get("tm") or None  # Node writes false where a job of many omits its context
+    said["omit_context"] = raw["omc"] if isinstance(raw.get("omc"), bool) else None
     if isinstance(raw.get("delay"), int | float):
         said["delay"] = timedelta(milliseconds=raw["delay"])
     if isinstance(raw.get("timestamp"), int | float):

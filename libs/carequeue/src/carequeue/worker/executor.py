@@ -99,6 +99,9 @@ class Executor:
                 self._slots.released()
             else:
                 self._slots.ended(outcome)
+            if run.told and self._setting.telemetry.wanted("job.ended"):
+                seconds = asyncio.get_running_loop().time() - run.started
+                self._setting.emit("job.ended", job_id=run.job.id, name=run.job.name, seconds=seconds)
 
     async def _attempt(self, run: Run) -> Outcome:
         try:
@@ -129,6 +132,7 @@ class Executor:
             raise Unrecoverable(f"the job's data cannot be read: {error}") from error
         if self._setting.telemetry.wanted("job.started"):
             self._tell_start(job)
+        run.told = True
         if handler.takes_context:
             run.context = self._context(run)
         if not handler.is_coroutine:

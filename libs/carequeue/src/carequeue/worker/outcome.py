@@ -56,6 +56,8 @@ class Outcome:
     value: Any = None
     error: BaseException | None = None
     seconds: float = 0.0
+    delay: float = 0.0
+    """Seconds until the next attempt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +93,10 @@ def raised(attempt: Attempt, error: BaseException, rules: Rules) -> Outcome:
             value = {"skipped": error.why}
             return _completed(attempt, stringify(value), value, rules)
         case RetryAt():
-            finish = Finish(attempt.job.id, attempt.token, "delayed", due_ms=to_ms(error.when))
-            return Outcome("retrying", finish, attempt.job, error=error, seconds=attempt.seconds)
+            due = to_ms(error.when)
+            finish = Finish(attempt.job.id, attempt.token, "delayed", due_ms=due)
+            wait = max(0, due - attempt.now) / 1000
+            return Outcome("retrying", finish, attempt.job, error=error, seconds=attempt.seconds, delay=wait)
         case WaitForChildren():
             finish = Finish(attempt.job.id, attempt.token, "children", counts=False)
             return Outcome("parked", finish, attempt.job, seconds=attempt.seconds)
@@ -154,7 +158,7 @@ def _retried_or_failed(attempt: Attempt, error: BaseException, rules: Rules) -> 
     verdict = "delayed" if delay > ZERO else "retry"
     due = attempt.now + span_ms(delay)
     finish = Finish(job.id, attempt.token, verdict, reason_of(error), stacktrace_of(job, error), due)
-    return Outcome("retrying", finish, job, error=error, seconds=attempt.seconds)
+    return Outcome("retrying", finish, job, error=error, seconds=attempt.seconds, delay=delay.total_seconds())
 
 
 def _failed(attempt: Attempt, error: BaseException, rules: Rules, note: str = "") -> Outcome:

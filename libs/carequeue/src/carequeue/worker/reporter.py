@@ -87,11 +87,16 @@ class Reporter:
     def _fields(self, outcome: Outcome) -> dict[str, Any]:
         job = outcome.job
         fields: dict[str, Any] = {"job_id": job.id, "name": job.name}
-        if outcome.kind in ("expired", "handed_back", "parked"):
+        if outcome.kind == "expired":
             return fields
-        fields |= {"attempt": job.attempts_made + 1, "seconds": outcome.seconds}
+        fields["seconds"] = outcome.seconds
+        if outcome.kind in ("handed_back", "parked"):
+            return fields
+        fields["attempt"] = job.attempts_made + 1
         if outcome.error is not None and outcome.kind != "completed":
             fields["error"] = type(outcome.error).__name__
+        if outcome.kind == "retrying":
+            fields["delay"] = outcome.delay
         return fields
 
     def _afterwards(self, outcome: Outcome) -> Job[Any]:

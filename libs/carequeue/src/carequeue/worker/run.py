@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 class Run:
     """What a worker knows about a job that it holds. `locked_at` is when its lock was taken or last renewed."""
 
-    __slots__ = ("began", "context", "in_thread", "job", "locked_at", "lost", "returning", "started", "task", "token")
+    __slots__ = (
+        "began", "context", "in_thread", "job", "locked_at", "lost", "returning", "started", "task", "token", "told",
+    )  # fmt: skip
 
     def __init__(self, job: Job[Any], token: str, now: float) -> None:
         self.job: Job[Any] = job
@@ -26,6 +28,8 @@ class Run:
         self.began: bool = False
         """The task took its first step: before that, cancelling it would end it without a word."""
         self.in_thread: bool = False
+        self.told: bool = False
+        """Listeners know that its handler began."""
         self.lost: bool = False
         """The lock is gone: whatever the handler does, its outcome is dropped."""
         self.returning: bool = False
