@@ -119,14 +119,29 @@ async def test_an_id_that_exists_adds_nothing(queue: Queue) -> None:
     assert (stored.data, (await queue.counts()).waiting) == (1, 1)
 
 
-async def test_many_are_added_in_one_round_trip(queue: Queue, redis: Redis) -> None:
+async def test_many_are_added_in_few_calls(queue: Queue, redis: Redis) -> None:
     await queue.add("warm up")
     calls = (await redis.info("commandstats"))["cmdstat_evalsha"]["calls"]
     jobs = await queue.add_bulk(REMIND.with_id(f"x-g{number}", Remind(uuid4(), number)) for number in range(1000))
     assert [job.id for job in jobs] == [f"x-g{number}" for number in range(1000)]
     assert jobs[7].data.generation == 7
-    assert (await redis.info("commandstats"))["cmdstat_evalsha"]["calls"] == calls + 1
+    assert (await redis.info("commandstats"))["cmdstat_evalsha"]["calls"] == calls + 4
     assert await queue.add_bulk([]) == []
+
+
+async def test_many_keep_their_order_when_the_server_does_not_know_the_script_yet(queue: Queue, redis: Redis) -> None:
+    await redis.script_flush()
+    await queue.add_bulk(NewJob("paint", {"n": n}) for n in range(1000))
+    assert [job.data["n"] async for job in queue.iterate("waiting")] == list(range(1000))
+
+
+async def test_children_are_added_all_or_none_a_thousand_at_a_time(queue: Queue) -> None:
+    parent = await queue.add("book", delay=timedelta(hours=1))
+    missing = NewJob("page", {}, JobOptions(parent=queue.parent_ref("nobody")))
+    children = [NewJob("page", {}, JobOptions(parent=queue.parent_ref(parent.id))) for _ in range(999)]
+    with pytest.raises(ParentNotFound):
+        await queue.add_bulk([*children, missing])
+    assert (await queue.counts()).waiting == 0
 
 
 async def test_one_wrong_payload_adds_none_of_many(queue: Queue) -> None:

@@ -16,7 +16,7 @@ from carequeue.options import MAX_PRIORITY, UNSAID, ZERO, JobOptions, JobWords, 
 from carequeue.store.administration import AT_ONCE, Administration
 from carequeue.store.commands import DEFAULT_MAX_EVENTS, Commands
 from carequeue.store.flows import Flows
-from carequeue.wire.codec import Codec, encode_data, encode_job, encode_options
+from carequeue.wire.codec import Codec, JobEncoder, encode_data, encode_job, encode_options
 from carequeue.wire.json_text import stringify
 from carequeue.wire.schedule import Template, run_id
 from carequeue.wire.times import from_ms, span_ms, to_ms
@@ -92,10 +92,10 @@ class Queue(Limits):
         return job
 
     async def add_bulk(self, jobs: Iterable[NewJob[P]]) -> list[Job[P]]:
-        """Add jobs in one round trip (one for each thousand) and return them in their order. Raises as `add`.
+        """Add jobs in few round trips and return them in their order. Raises as `add`.
 
-        A thousand are added together or, if a parent is missing, not at all. Repeating is harmless only if every job
-        has an id.
+        If the data of one cannot be stored, none is added. Children go out a thousand at a time: those are added
+        together or, if a parent is missing, not at all. Repeating is harmless only if every job has an id.
         """
         wanted = list(jobs)
         return await self._add("add_bulk", wanted) if wanted else []
@@ -103,11 +103,13 @@ class Queue(Limits):
     async def _add(self, operation: Operation, jobs: Sequence[NewJob[P]]) -> list[Job[P]]:
         with self.telemetry.adding(operation, self.name, [job.name for job in jobs]) as adding:
             now = self._now()
-            records = [encode_job(job, self._defaults, from_ms(now), adding.carrier) for job in jobs]
+            record = JobEncoder(self._defaults, from_ms(now), adding.carrier).record
+            records = [record(job) for job in jobs]  # all of them, so that one that does not fit costs none
             ids = await self._commands.add(records, now)
+            codecs = {kind: Codec(self.name, kind) for kind in {job.payload_type for job in jobs}}
             added = [
-                Codec(self.name, job.payload_type).job(job_id, record.fields)
-                for job_id, job, record in zip(ids, jobs, records, strict=True)
+                codecs[job.payload_type].job(job_id, record.fields)
+                for job, job_id, record in zip(jobs, ids, records, strict=True)
             ]
             adding.added(added)
         return added

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from typing import TYPE_CHECKING, Any, cast
 
 from carequeue.errors import InvalidOption
 from carequeue.store.connection import redis_errors
-from carequeue.store.script import Scripts
+from carequeue.store.script import Call, Scripts
 from carequeue.store.step import MAX_STEP, FetchedJob, Finish, Step, StepReply
 from carequeue.wire.codec import JobRecord
 from carequeue.wire.codes import error_of
@@ -28,6 +29,8 @@ VERSION = "bullmq:6.7.0"
 DEFAULT_MAX_EVENTS = 10_000
 ADDED_AT_ONCE = 1000
 """Jobs one call adds: more would keep other clients waiting."""
+ADDED_IN_FLIGHT = 250
+"""Jobs one call adds where several may be under way."""
 
 FETCHED_FIELDS = (
     "name", "data", "opts", "timestamp", "delay", "priority", "ats", "atm", "stacktrace", "stc", "parentKey", "parent",
@@ -50,31 +53,49 @@ class Commands(Scripts):
             await self._execute("HSETNX", self.keys.meta, "version", VERSION)
 
     async def add(self, jobs: Sequence[JobRecord], now: int) -> list[str]:
-        """Add jobs and return their ids; up to a thousand in one call.
+        """Add jobs and return their ids.
 
-        Safe to repeat after ConnectionLost only if every job has an id of its own.
+        Jobs with parents go out a thousand in a call, each call whole or not at all; others in smaller calls, so that
+        Redis stores some while the next are packed. Safe to repeat after ConnectionLost only if every job has an id.
 
         Raises:
             ParentNotFound: a parent does not exist; no job of that call was added.
             WrongState: a job exists already and has another living parent.
         """
+        size = ADDED_AT_ONCE if any(job.parent_key for job in jobs) else ADDED_IN_FLIGHT
+        under_way: deque[tuple[Sequence[JobRecord], Call]] = deque()
         ids: list[str] = []
-        for first in range(0, len(jobs), ADDED_AT_ONCE):
-            ids += await self._add(jobs[first : first + ADDED_AT_ONCE], now)
+        try:
+            for first in range(0, len(jobs), size):
+                some = jobs[first : first + size]
+                under_way.append((some, self._begin("add", *self._arguments(some, now))))
+                if len(under_way) > 1:
+                    ids += await self._added(under_way)
+            while under_way:
+                ids += await self._added(under_way)
+        finally:
+            for _, call in under_way:
+                call.forget()
         return ids
 
-    async def _add(self, jobs: Sequence[JobRecord], now: int) -> list[str]:
-        arguments: list[Argument] = [now, self._max_events, VERSION]
-        for job in jobs:
-            arguments += (
-                job.id, job.name, job.data, job.opts, job.timestamp, job.delay, job.priority, "1" if job.lifo else "",
-                job.parent_key, job.parent, job.deduplication,
-            )  # fmt: skip
-        reply = await self._run("add", *arguments)
+    async def _added(self, under_way: deque[tuple[Sequence[JobRecord], Call]]) -> list[str]:
+        """The ids that the oldest call answers."""
+        jobs, call = under_way.popleft()
+        reply = await self._reply(call)
         if reply and isinstance(reply[0], int):
             code, place = cast("tuple[int, int]", reply)
             raise error_of(code, jobs[place - 1].id or jobs[place - 1].name)
-        return cast("list[str]", reply)
+        ids = cast("list[str]", reply)
+        if call.unknown:
+            while under_way:  # these were not known either: they are to come before what is sent next
+                ids = ids + await self._added(under_way)
+        return ids
+
+    def _arguments(self, jobs: Sequence[JobRecord], now: int) -> list[Argument]:
+        arguments: list[Argument] = [now, self._max_events, VERSION]
+        for job in jobs:
+            arguments += (job.id, job.name, job.data, job.opts, job.timestamp, job.delay, job.more)
+        return arguments
 
     async def step(self, step: Step) -> StepReply:
         """Report the jobs that ended and take the next ones.

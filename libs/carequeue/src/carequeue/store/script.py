@@ -2,21 +2,39 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from redis.exceptions import NoScriptError, RedisError
 
-from carequeue.lua.loader import load
+from carequeue.lua.loader import Script, load
 from carequeue.store.client import Argument, sender
 from carequeue.store.connection import redis_errors
 from carequeue.wire.codes import error_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from redis.asyncio import Redis
 
     from carequeue.wire.keys import QueueKeys
+
+
+@dataclass(slots=True)
+class Call:
+    """A script call that was sent."""
+
+    script: Script
+    arguments: Sequence[Argument]
+    sent: asyncio.Future[Any]
+    unknown: bool = False
+    """The server did not know the script: it ran later than it was sent."""
+
+    def forget(self) -> None:
+        """Nobody waits for it any more. It may run all the same."""
+        self.sent.add_done_callback(lambda sent: sent.cancelled() or sent.exception())
+        self.sent.cancel()
 
 
 class Scripts:
@@ -31,13 +49,22 @@ class Scripts:
         self._send: Callable[..., Awaitable[Any]] = sender(client)
 
     async def _run(self, name: str, *arguments: Argument) -> Any:
+        return await self._reply(self._begin(name, *arguments))
+
+    def _begin(self, name: str, *arguments: Argument) -> Call:
+        """Send a script call without waiting for its reply; `_reply` does that."""
         script = load(name)
+        sent = self._send("EVALSHA", script.sha, 1, self.keys.base, *arguments)
+        return Call(script, arguments, asyncio.ensure_future(sent))
+
+    async def _reply(self, call: Call) -> Any:
         try:
-            return await self._send("EVALSHA", script.sha, 1, self.keys.base, *arguments)
+            return await call.sent
         except NoScriptError:
             # it did not run, so this is not a repetition
+            call.unknown = True
             with redis_errors(self.client):
-                return await self._send("EVAL", script.text, 1, self.keys.base, *arguments)
+                return await self._send("EVAL", call.script.text, 1, self.keys.base, *call.arguments)
         except (RedisError, OSError):
             with redis_errors(self.client):
                 raise

@@ -67,6 +67,20 @@ class JobRecord:
     deduplication_id: str = ""
 
     @property
+    def more(self) -> str:
+        """What few jobs have, as JSON for the script; empty if it is none of it."""
+        if not (self.priority or self.lifo or self.parent_key or self.deduplication):
+            return ""
+        said: dict[str, object] = {"priority": self.priority}
+        if self.lifo:
+            said["lifo"] = True
+        if self.parent_key:
+            said |= {"parentKey": self.parent_key, "parent": self.parent}
+        if self.deduplication:
+            said["de"] = json.loads(self.deduplication)
+        return _OPTS.encode(said)
+
+    @property
     def fields(self) -> dict[str, str]:
         """The hash that the script writes."""
         stored = {
@@ -123,31 +137,51 @@ def encode_job(new: NewJob[Any], defaults: JobOptions, now: datetime, trace: str
     Raises:
         PayloadError: the data does not fit the kind, cannot be JSON, or is larger than `size_limit`.
     """
-    options = new.options.over(defaults)
-    data = "{}" if new.data is None and new.payload_type is None else encode_data(new.payload_type, new.data)
-    check_size(data, options.size_limit)
-    timestamp = to_ms(options.timestamp or now)
-    delay = _delay_ms(options, timestamp)
-    said = encode_options(options)
-    if delay is not None:
-        said["delay"] = delay
-    if trace and not options.omit_context:
-        said.setdefault("tm", trace)
-    parent = options.parent
-    return JobRecord(
-        id=options.job_id or "",
-        name=new.name,
-        data=data,
-        opts=_OPTS.encode(said),
-        timestamp=timestamp,
-        delay=delay or 0,
-        priority=options.priority or 0,
-        lifo=bool(options.lifo),
-        parent_key=f"{parent.queue_key}:{parent.id}" if parent else "",
-        parent=encode_link(parent, options.on_failure) if parent else "",
-        deduplication=_OPTS.encode(said["de"]) if options.deduplication else "",
-        deduplication_id=options.deduplication.id if options.deduplication else "",
-    )
+    return JobEncoder(defaults, now, trace).record(new)
+
+
+class JobEncoder:
+    """Makes the records of jobs that are added together. Options that several share are worked out once."""
+
+    def __init__(self, defaults: JobOptions, now: datetime, trace: str = "") -> None:
+        self._defaults = defaults
+        self._now = now
+        self._trace = trace
+        self._said: JobOptions | None = None
+
+    def record(self, new: NewJob[Any]) -> JobRecord:
+        """As `encode_job`."""
+        if new.options is not self._said:
+            self._work_out(new.options)
+        data = "{}" if new.data is None and new.payload_type is None else encode_data(new.payload_type, new.data)
+        if self._size_limit is not None:
+            check_size(data, self._size_limit)
+        return JobRecord(
+            self._id, new.name, data, self._opts, self._timestamp, self._delay, self._priority, self._lifo,
+            self._parent_key, self._parent, self._rule, self._deduplication_id,
+        )  # fmt: skip
+
+    def _work_out(self, said: JobOptions) -> None:
+        options = said.over(self._defaults)
+        self._id = options.job_id or ""
+        self._size_limit = options.size_limit
+        self._timestamp = to_ms(options.timestamp or self._now)
+        delay = _delay_ms(options, self._timestamp)
+        self._delay = delay or 0
+        self._priority = options.priority or 0
+        self._lifo = bool(options.lifo)
+        stored = encode_options(options)
+        if delay is not None:
+            stored["delay"] = delay
+        if self._trace and not options.omit_context:
+            stored.setdefault("tm", self._trace)
+        self._opts = _OPTS.encode(stored)
+        parent, rule = options.parent, options.deduplication
+        self._parent_key = f"{parent.queue_key}:{parent.id}" if parent else ""
+        self._parent = encode_link(parent, options.on_failure) if parent else ""
+        self._rule = _OPTS.encode(stored["de"]) if rule else ""
+        self._deduplication_id = rule.id if rule else ""
+        self._said = said
 
 
 def encode_data(payload_type: type[Any] | None, data: object) -> str:

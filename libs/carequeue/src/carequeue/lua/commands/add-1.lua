@@ -6,8 +6,8 @@
   ARGV[1]  now, ms
   ARGV[2]  opts.maxLenEvents, written if the queue has none yet
   ARGV[3]  version, written if the queue has none yet
-  ARGV[4…] for each job 11 arguments: id (empty: the queue counts one), name, data, opts, timestamp ms, delay ms,
-           priority, lifo (1 or empty), parent key (or empty), parent JSON (or empty), deduplication rule JSON (or empty)
+  ARGV[4…] for each job 7 arguments: id (empty: the queue counts one), name, data, opts, timestamp ms, delay ms, and
+           empty or what few jobs have, as JSON: priority, lifo, parentKey, parent (JSON), de (the deduplication rule)
 
   Output: the ids, in order, of a job that is kept out the id of the one that keeps it out; or
           {-5 | -7, place of the job whose parent is missing | already another living one}
@@ -15,8 +15,8 @@
 ]]
 --- @include "queueKeys"
 --- @include "queueMeta"
+--- @include "announceQueue"
 --- @include "callMany"
---- @include "decodeObject"
 --- @include "deduplicate"
 --- @include "trimEvents"
 --- @include "wakeWorker"
@@ -25,71 +25,91 @@
 --- @include "refusedByParent"
 --- @include "rejoinParent"
 
-local FIRST, WIDTH = 4, 11
+local FIRST, WIDTH = 4, 7
+local PLAIN = {}
 
 local now = tonumber(ARGV[1])
 local keys = queueKeys(KEYS[1])
 local total = (#ARGV - FIRST + 1) / WIDTH
 
-for place = 1, total do
-  local at = FIRST + (place - 1) * WIDTH
-  local parentKey = ARGV[at + 8]
-  if parentKey ~= '' then
-    local refusal = refusedByParent(keys, ARGV[at], parentKey)
-    if refusal then
-      return {refusal, place}
+local function readMore()
+  local more = {}
+  for place = 1, total do
+    local text = ARGV[FIRST + place * WIDTH - 1]
+    more[place] = text == '' and PLAIN or cjson.decode(text)
+  end
+  return more
+end
+
+-- The answer to a call whose jobs cannot all have their parents.
+local function refusal(more)
+  for place = 1, total do
+    local parentKey = more[place].parentKey
+    local code = parentKey and refusedByParent(keys, ARGV[FIRST + (place - 1) * WIDTH], parentKey)
+    if code then
+      return {code, place}
     end
   end
 end
 
-redis.call('HSETNX', keys.meta, 'opts.maxLenEvents', ARGV[2])
-redis.call('HSETNX', keys.meta, 'version', ARGV[3])
+-- Keeps a job that exists already, with its new parent.
+local function keepKnown(id, more)
+  if more.parentKey then
+    rejoinParent(keys, id, more.parentKey, more.parent, now)
+  end
+  redis.call('XADD', keys.events, '*', 'event', 'duplicated', 'jobId', id)
+end
+
+local more = readMore()
+local refused = refusal(more)
+if refused then
+  return refused
+end
 local meta = queueMeta(keys)
+announceQueue(keys, meta, ARGV[2], ARGV[3])
 local counted = redis.call('INCRBY', keys.id, total) - total
 local ids, back, front = {}, {}, {}
 local available, delayed = false, false
 
+-- Adds one job, and answers the id of the one that keeps it out, if so.
+local function addJob(id, at, rest)
+  local job = {
+    name = ARGV[at + 1], data = ARGV[at + 2], opts = ARGV[at + 3], timestamp = ARGV[at + 4],
+    delay = ARGV[at + 5], priority = rest.priority or 0, parentKey = rest.parentKey, parent = rest.parent,
+  }
+  if rest.de then
+    job.deid = rest.de.id
+    local owner = deduplicate(keys, id, job, rest.de, now)
+    if owner then
+      return owner
+    end
+  end
+  local where = storeJob(keys, id, job)
+  if where == 'delayed' then
+    delayed = true
+  else
+    available = true
+    if where == 'wait' then
+      local side = rest.lifo and front or back
+      side[#side + 1] = id
+    end
+  end
+  if rest.parentKey then
+    redis.call('SADD', rest.parentKey .. ':dependencies', keys.base .. ':' .. id)
+  end
+end
+
 for place = 1, total do
   local at = FIRST + (place - 1) * WIDTH
   local id = ARGV[at]
-  local parentKey, parent = ARGV[at + 8], ARGV[at + 9]
-  local known = id ~= '' and redis.call('EXISTS', keys.base .. ':' .. id) == 1
-  if id == '' then
-    id = string.format('%.0f', counted + place)
-  end
-  local job = {
-    name = ARGV[at + 1], data = ARGV[at + 2], opts = ARGV[at + 3], timestamp = ARGV[at + 4],
-    delay = ARGV[at + 5], priority = ARGV[at + 6], parentKey = parentKey, parent = parent,
-  }
-  local owner
-  if ARGV[at + 10] ~= '' and not known then
-    local rule = decodeObject(ARGV[at + 10])
-    job.deid = rule.id
-    owner = deduplicate(keys, id, job, rule, now)
-  end
-  ids[place] = owner or id
-  if known then
-    if parentKey ~= '' then
-      rejoinParent(keys, id, parentKey, parent, now)
+  if id ~= '' and redis.call('EXISTS', keys.base .. ':' .. id) == 1 then
+    keepKnown(id, more[place])
+    ids[place] = id
+  else
+    if id == '' then
+      id = string.format('%.0f', counted + place)
     end
-    redis.call('XADD', keys.events, '*', 'event', 'duplicated', 'jobId', id)
-  elseif not owner then
-    local where = storeJob(keys, id, job)
-    if where == 'delayed' then
-      delayed = true
-    else
-      available = true
-      if where == 'wait' then
-        if ARGV[at + 7] == '1' then
-          front[#front + 1] = id
-        else
-          back[#back + 1] = id
-        end
-      end
-    end
-    if parentKey ~= '' then
-      redis.call('SADD', parentKey .. ':dependencies', keys.base .. ':' .. id)
-    end
+    ids[place] = addJob(id, at, more[place]) or id
   end
 end
 

@@ -4,8 +4,8 @@
 -- Writes a new job and ranks it, and says where it belongs: 'delayed', 'prioritized', or 'wait', whose list is the
 -- caller's to push to, so that many jobs need one push. A delay wins over a priority.
 local function storeJob(keys, id, job)
-  local delay, priority = tonumber(job.delay), tonumber(job.priority)
   writeJob(keys, id, job)
+  local delay, priority = tonumber(job.delay), tonumber(job.priority)
   if delay > 0 then
     local due = tonumber(job.timestamp) + delay
     redis.call('ZADD', keys.delayed, delayedScore(keys, due), id)

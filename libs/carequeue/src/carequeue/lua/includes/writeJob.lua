@@ -1,15 +1,16 @@
 -- Writes a new job's hash and says so.
 local function writeJob(keys, id, job)
-  local fields = {
-    'name', job.name, 'data', job.data, 'opts', job.opts, 'timestamp', job.timestamp,
-    'delay', job.delay, 'priority', job.priority,
-  }
-  for _, optional in ipairs({'parentKey', 'parent', 'rjk', 'deid'}) do
-    if job[optional] and job[optional] ~= '' then
-      fields[#fields + 1] = optional
-      fields[#fields + 1] = job[optional]
-    end
+  local jobKey = keys.base .. ':' .. id
+  redis.call('HSET', jobKey, 'name', job.name, 'data', job.data, 'opts', job.opts, 'timestamp', job.timestamp,
+    'delay', job.delay, 'priority', job.priority)
+  if job.parentKey and job.parentKey ~= '' then
+    redis.call('HSET', jobKey, 'parentKey', job.parentKey, 'parent', job.parent)
   end
-  redis.call('HSET', keys.base .. ':' .. id, unpack(fields))
+  if job.rjk and job.rjk ~= '' then
+    redis.call('HSET', jobKey, 'rjk', job.rjk)
+  end
+  if job.deid and job.deid ~= '' then
+    redis.call('HSET', jobKey, 'deid', job.deid)
+  end
   redis.call('XADD', keys.events, '*', 'event', 'added', 'jobId', id, 'name', job.name)
 end
