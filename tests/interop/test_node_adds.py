@@ -109,6 +109,18 @@ async def test_a_job_that_fails_for_good_tells_node_why(node_queue: Node, queue:
     assert (await queue.counts()).waiting == 2
 
 
+async def test_a_timeout_that_node_passes_on_ends_our_attempt(node_queue: Node, queue: Queue, redis_url: str) -> None:
+    options = {"jobId": "a", "attempts": 2, "timeout": 50}
+    await node_queue.call("q", "add", "paint", {"acts": [{"hold": True}, {"return": "second"}]}, options)
+
+    await run_all(queue, redis_url)
+
+    job = await node_queue.call("q", "getJob", "a")
+    assert job["opts"]["timeout"] == 50
+    assert job["returnvalue"] == "second"
+    assert "timeout of 0.05 s" in job["stacktrace"][0]
+
+
 async def test_a_backoff_that_only_node_knows_fails_the_job_and_says_so(
     node_queue: Node, queue: Queue, redis_url: str
 ) -> None:

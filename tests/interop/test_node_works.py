@@ -110,6 +110,17 @@ async def test_a_job_that_fails_for_good_tells_us_why(node: Node, queue: Queue) 
     assert await queue.retry_all() == 2
 
 
+async def test_a_timeout_is_ours_alone_and_does_not_disturb_node(node: Node, queue: Queue) -> None:
+    data = acts({"throw": "no paint"}, {"return": "done"})
+    await queue.add("paint", data, job_id="a", attempts=2, timeout=timedelta(milliseconds=1))
+
+    await worked(node, queue, 2)
+
+    job = await queue.get("a")
+    assert job is not None
+    assert (job.return_value, job.options.timeout) == ("done", timedelta(milliseconds=1))
+
+
 async def test_what_we_say_to_keep_is_kept(node: Node, queue: Queue) -> None:
     for place in range(6):
         await queue.add("paint", job_id=f"j{place}", keep_completed=False if place % 2 else KeepJobs(count=2))

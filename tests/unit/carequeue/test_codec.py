@@ -78,6 +78,7 @@ def test_every_option_has_bullmqs_name() -> None:
         on_failure=OnFailure.FAIL_PARENT,
         telemetry_metadata=TRACE,
         omit_context=True,
+        timeout=timedelta(seconds=1.5),
     )
     assert encode_options(options) == {
         "jobId": "x",
@@ -95,6 +96,7 @@ def test_every_option_has_bullmqs_name() -> None:
         "fpof": True,
         "tm": TRACE,
         "omc": True,
+        "timeout": 1500,
     }
     assert encode_options(UNSAID) == {"attempts": 0}
 
@@ -110,6 +112,7 @@ def test_options_come_back() -> None:
         keep_failed=False,
         telemetry_metadata=TRACE,
         omit_context=False,
+        timeout=timedelta(seconds=2),
     )
     assert decode_options({"delay": 3000} | encode_options(options)) == options
 
@@ -138,6 +141,11 @@ def test_a_trace_that_is_none_of_ours_counts_as_none(raw: dict[str, Any]) -> Non
 def test_options_that_we_would_refuse_count_as_unsaid() -> None:
     raw = {"jobId": "7", "priority": -3, "attempts": 2, "delay": 1e30, "backoff": {"type": "", "delay": 1}, "x": 1}
     assert decode_options(raw | {"delay": 5}) == JobOptions(attempts=2, delay=timedelta(milliseconds=5))
+
+
+@pytest.mark.parametrize("stored", [0, -1, "5", True, None, float("nan"), float("inf"), 1e-9])
+def test_a_timeout_that_is_no_length_of_time_counts_as_unsaid(stored: object) -> None:
+    assert decode_options({"timeout": stored}).timeout is None
 
 
 @pytest.mark.parametrize(

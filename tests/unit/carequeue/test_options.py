@@ -49,6 +49,7 @@ def test_ids_that_cannot_be_used(job_id: str) -> None:
         {"telemetry_metadata": "00-abc-def-01"},
         {"telemetry_metadata": "[]"},
         {"telemetry_metadata": {"traceparent": "00-abc-def-01"}},
+        {"timeout": timedelta(0)},
     ],
 )
 def test_job_options_that_cannot_be_used(words: dict[str, Any]) -> None:
@@ -72,6 +73,8 @@ def test_job_options_that_cannot_be_used(words: dict[str, Any]) -> None:
         lambda: WorkerOptions(batch=0),
         lambda: WorkerOptions(batch=501),
         lambda: WorkerOptions(grace=-SECOND),
+        lambda: WorkerOptions(cancel_grace=-SECOND),
+        lambda: WorkerOptions(timeout=timedelta(0)),
         lambda: RetryAt(NAIVE),
         lambda: JobKind("\ud800", dict),
     ],

@@ -113,6 +113,19 @@ def test_a_refused_call_is_taken_apart_and_only_the_culprit_is_given_up() -> Non
     assert list(fly(slots).outcomes) == ["fine"]
 
 
+def test_a_job_that_was_given_up_is_reported_and_keeps_its_slot() -> None:
+    slots = Slots(concurrency=1, batch=5)
+    slots.landed(fly(slots), 1)
+    slots.given_up(outcome("a"))
+    flight = fly(slots)
+    assert (list(flight.outcomes), flight.fetch) == (["a"], 0)
+    slots.landed(flight, 0)
+    assert slots.next_flight() is None
+    assert not slots.quiet.is_set()
+    slots.released()
+    assert fly(slots).fetch == 1
+
+
 class Ledger(RuleBasedStateMachine):
     """Whatever happens in whatever order: at most `concurrency` jobs run, and every one is reported exactly once."""
 
@@ -120,6 +133,7 @@ class Ledger(RuleBasedStateMachine):
         super().__init__()
         self.flights: list[Flight] = []
         self.running: list[int] = []
+        self.given_up: list[int] = []
         self.unheard: set[int] = set()
         self.names = iter(range(10**9))
 
@@ -157,6 +171,20 @@ class Ledger(RuleBasedStateMachine):
 
     @precondition(lambda self: self.running)
     @rule()
+    def give_up(self) -> None:
+        name = self.running.pop(0)
+        self.given_up.append(name)
+        self.unheard.add(name)
+        self.slots.given_up(outcome(name))
+
+    @precondition(lambda self: self.given_up)
+    @rule()
+    def end_at_last(self) -> None:
+        self.given_up.pop()
+        self.slots.released()
+
+    @precondition(lambda self: self.running)
+    @rule()
     def drop(self) -> None:
         self.running.pop()
         self.slots.released()
@@ -177,7 +205,7 @@ class Ledger(RuleBasedStateMachine):
     def never_too_many(self) -> None:
         if hasattr(self, "slots"):
             asked = sum(flight.fetch for flight in self.flights)
-            assert len(self.running) + asked <= self.slots.concurrency
+            assert len(self.running) + len(self.given_up) + asked <= self.slots.concurrency
 
     @invariant()
     def rest_means_nothing_left_to_report(self) -> None:

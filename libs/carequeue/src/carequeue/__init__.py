@@ -2,6 +2,8 @@
 
 from carequeue.children import Child, ChildCounts, Children, ChildState
 from carequeue.errors import (
+    AttemptCancelled,
+    AttemptTimedOut,
     CarequeueError,
     ConnectionLost,
     Instruction,
@@ -48,6 +50,8 @@ from carequeue.telemetry import Telemetry
 from carequeue.worker import JobContext, ThreadJobContext, Worker
 
 __all__ = [
+    "AttemptCancelled",
+    "AttemptTimedOut",
     "Backoff",
     "CarequeueError",
     "Child",

@@ -16,6 +16,8 @@ CarequeueError
 ├── SchedulerBusy            the slot of a scheduler's next run is taken
 ├── QueueNotPaused           obliterate wants a paused queue
 ├── WorkerNotStarted         used before `start()`
+├── AttemptTimedOut          an attempt took longer than its timeout (also a TimeoutError)
+├── AttemptCancelled         somebody cancelled an attempt: `Worker.cancel_job`
 └── Instruction              what a handler raises to say how its job goes on
     ├── Unrecoverable        failed now, whatever attempts are left
     ├── RetryAt              again at an instant
@@ -105,6 +107,14 @@ class QueueNotPaused(CarequeueError):
 
 class WorkerNotStarted(CarequeueError):
     """The worker was used before it started; use `async with Worker(...)` or `await worker.run()`."""
+
+
+class AttemptTimedOut(CarequeueError, TimeoutError):
+    """The attempt took longer than its timeout."""
+
+
+class AttemptCancelled(CarequeueError):
+    """The attempt was cancelled."""
 
 
 class Instruction(CarequeueError):

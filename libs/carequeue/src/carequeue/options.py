@@ -167,6 +167,7 @@ class JobWords(TypedDict, total=False):
     expires_at: datetime | None
     telemetry_metadata: str | None
     omit_context: bool | None
+    timeout: timedelta | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,6 +214,8 @@ class JobOptions:
     """The trace that it belongs to, a JSON object as text. Default: the one in which it is added, if that is traced."""
     omit_context: bool | None = None
     """It takes no trace along, neither the one in which it is added nor that of an attempt that failed."""
+    timeout: timedelta | None = None
+    """How long one attempt may take, counted from when its handler begins; the worker's own if unsaid."""
 
     def __post_init__(self) -> None:
         if self.job_id is not None:
@@ -235,6 +238,7 @@ class JobOptions:
             raise InvalidOption(f"on_failure is one of {', '.join(OnFailure)}, got {self.on_failure!r}")
         if self.telemetry_metadata is not None:
             _check_metadata(self.telemetry_metadata)
+        _check_longer_than_nothing("timeout", self.timeout)
         _check_not_negative("attempts", self.attempts)
         _check_not_negative("keep_logs", self.keep_logs)
         _check_not_negative("stack_trace_limit", self.stack_trace_limit)
@@ -294,6 +298,11 @@ def _check_not_negative(name: str, number: int | None) -> None:
         raise InvalidOption(f"{name} is 0 or more, got {number}")
 
 
+def _check_longer_than_nothing(name: str, span: timedelta | None) -> None:
+    if span is not None and span <= ZERO:
+        raise InvalidOption(f"{name} is longer than nothing, got {span}")
+
+
 UNSAID = JobOptions()
 _NAMES = tuple(field.name for field in fields(JobOptions))
 
@@ -317,6 +326,8 @@ class WorkerWords(TypedDict, total=False):
     batch: int
     limiter: RateLimit | None
     max_data_points: int | None
+    timeout: timedelta | None
+    cancel_grace: timedelta
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -355,13 +366,16 @@ class WorkerOptions:
     """How many jobs may start in a time. Redis counts for the whole queue: give its workers the same one."""
     max_data_points: int | None = None
     """For how many minutes `Queue.metrics` tells what this worker completed and failed; None counts nothing."""
+    timeout: timedelta | None = None
+    """How long one attempt may take, if its job does not say it; None: as long as it wants."""
+    cancel_grace: timedelta = timedelta(seconds=5)
+    """How long a handler that was told to end may take to clean up. Then its attempt is given up."""
 
     def __post_init__(self) -> None:
         if self.concurrency < 1:
             raise InvalidOption(f"concurrency is at least 1, got {self.concurrency}")
-        for name in ("lock_duration", "stalled_interval", "drain_delay"):
-            if getattr(self, name) <= ZERO:
-                raise InvalidOption(f"{name} is longer than nothing, got {getattr(self, name)}")
+        for name in ("lock_duration", "stalled_interval", "drain_delay", "timeout"):
+            _check_longer_than_nothing(name, getattr(self, name))
         if self.lock_renew_time is not None and not ZERO < self.lock_renew_time < self.lock_duration:
             raise InvalidOption(f"lock_renew_time lies between 0 and lock_duration, got {self.lock_renew_time}")
         if self.max_stalled_count < 0:
@@ -370,5 +384,6 @@ class WorkerOptions:
             raise InvalidOption(f"batch is between 1 and 500, got {self.batch}")
         if self.max_data_points is not None and not 1 <= self.max_data_points <= MAX_DATA_POINTS:
             raise InvalidOption(f"max_data_points is between 1 and {MAX_DATA_POINTS}, got {self.max_data_points}")
-        if self.grace < ZERO:
-            raise InvalidOption(f"grace is 0 or more, got {self.grace}")
+        for name in ("grace", "cancel_grace"):
+            if getattr(self, name) < ZERO:
+                raise InvalidOption(f"{name} is 0 or more, got {getattr(self, name)}")

@@ -47,6 +47,7 @@ EVENTS: Mapping[str, tuple[str, ...]] = {
     "job.progress": ("queue", "job_id"),
     "job.blocked_parent": ("queue", "job_id", "parent_id"),
     "job.unreported": ("queue", "job_id", "code"),
+    "handler.unstoppable": ("queue", "job_id"),
     "lock.lost": ("queue", "job_id"),
     "locks.renewed": ("queue", "count"),
     "hook.failed": ("queue", "hook", "error"),
@@ -66,6 +67,7 @@ failed attempt that is followed by another one after `delay`, or a `RetryAt`. `j
 its time was over, and did not run. `job.parked` is a job that waits for its children. `job.blocked_parent` is a child
 that failed and did not say what that means: its parent waits for ever, unless somebody retries or removes the child.
 `job.abandoned` is a job in a thread that did not end before a closing worker's deadline: the stall check rescues it.
+`handler.unstoppable` is an attempt that was given up while its handler, told to end, goes on and keeps its slot.
 `job.unreported` is a job whose end Redis refused (`code`), because somebody else decides about it.
 
 The last ones come from a `Queue` or `FlowProducer` of this process. `job.added` also comes for a job that was there

@@ -18,7 +18,7 @@ from carequeue.wire.payload import decode_payload, encode_payload
 from carequeue.wire.times import from_ms, span_ms, to_ms
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
     from carequeue.job import JobDecoder
@@ -44,6 +44,9 @@ DEDUPLICATION_FLAGS = {
     "keep_last_if_active": "keepLastIfActive",
     "reschedule": "reschedule",
 }
+
+TIMEOUT = "timeout"
+"""How long an attempt may take, ms. Ours alone: Node keeps it and does not look at it."""
 
 _OPTS = json.JSONEncoder(separators=(",", ":"))
 
@@ -204,24 +207,9 @@ def encode_options(options: JobOptions) -> dict[str, object]:
     for ours, theirs in PLAIN_OPTIONS.items():
         if (value := getattr(options, ours)) is not None:
             said[theirs] = value
-    if options.job_id is not None:
-        said["jobId"] = options.job_id
-    if options.backoff is not None:
-        said["backoff"] = encode_backoff(options.backoff)
-    if options.keep_completed is not None:
-        said["removeOnComplete"] = encode_keep(options.keep_completed)
-    if options.keep_failed is not None:
-        said["removeOnFail"] = encode_keep(options.keep_failed)
-    if options.timestamp is not None:
-        said["timestamp"] = to_ms(options.timestamp)
-    if options.parent is not None:
-        said["parent"] = {"id": options.parent.id, "queue": options.parent.queue_key}
-    if options.deduplication is not None:
-        said["de"] = encode_deduplication(options.deduplication)
-    if options.expires_after is not None:
-        said["expireAfter"] = span_ms(options.expires_after)
-    if options.expires_at is not None:
-        said["expireAt"] = to_ms(options.expires_at)
+    for ours, (theirs, encode) in ENCODED_OPTIONS.items():
+        if (value := getattr(options, ours)) is not None:
+            said[theirs] = encode(value)
     return said | encode_flag(options.on_failure)
 
 
@@ -245,7 +233,19 @@ def decode_options(raw: Mapping[str, Any]) -> JobOptions:
         said["expires_after"] = timedelta(milliseconds=raw["expireAfter"])
     if isinstance(raw.get("expireAt"), int | float):
         said["expires_at"] = from_ms(raw["expireAt"])
+    said["timeout"] = decode_timeout(raw)
     return _lenient(said)
+
+
+def decode_timeout(raw: Mapping[str, Any]) -> timedelta | None:
+    """A stored timeout; what is no number above 0 counts as unsaid."""
+    stored = raw.get(TIMEOUT)
+    if isinstance(stored, bool) or not isinstance(stored, int | float) or not stored > 0:
+        return None
+    try:
+        return timedelta(milliseconds=stored) or None
+    except OverflowError:
+        return None
 
 
 def encode_backoff(backoff: Backoff) -> dict[str, object]:
@@ -293,6 +293,25 @@ def decode_deduplication(stored: object) -> Deduplication | None:
                 return None
         case _:
             return None
+
+
+def _encode_parent(parent: ParentRef) -> dict[str, object]:
+    return {"id": parent.id, "queue": parent.queue_key}
+
+
+ENCODED_OPTIONS: Mapping[str, tuple[str, Callable[[Any], object]]] = {
+    "job_id": ("jobId", str),
+    "backoff": ("backoff", encode_backoff),
+    "keep_completed": ("removeOnComplete", encode_keep),
+    "keep_failed": ("removeOnFail", encode_keep),
+    "timestamp": ("timestamp", to_ms),
+    "parent": ("parent", _encode_parent),
+    "deduplication": ("de", encode_deduplication),
+    "expires_after": ("expireAfter", span_ms),
+    "expires_at": ("expireAt", to_ms),
+    "timeout": (TIMEOUT, span_ms),
+}
+"""Options that are written otherwise than they are said: their word on the wire, and how."""
 
 
 def _delay_ms(options: JobOptions, timestamp: int) -> int | None:

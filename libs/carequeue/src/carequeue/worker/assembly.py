@@ -50,13 +50,14 @@ class Assembly:
         self._threads = Threads(f"carequeue-{setting.terms.queue}")
         self._loops: list[asyncio.Task[None]] = []
         self._listening: asyncio.Task[None] | None = None
+        self.executor: Executor | None = None
 
     def start(
         self, options: WorkerOptions, handlers: Handlers, rules: Rules, crashed: Callable[[BaseException], None]
     ) -> Shutdown:
         """Start the loops; what comes back ends the worker."""
         setting, slots, commands = self._setting, self._slots, self._commands
-        executor = Executor(setting, commands, slots, handlers, rules, self._threads, self._advance)
+        executor = self.executor = Executor(setting, commands, slots, handlers, rules, self._threads, self._advance)
         fetcher = Fetcher(setting, commands, slots, self._bell, Reporter(setting), executor.start)
         if not options.skip_stalled_check:
             self._loop(StallChecker(setting, commands, executor).run(), "stalled", crashed)

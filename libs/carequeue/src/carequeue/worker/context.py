@@ -14,11 +14,12 @@ if TYPE_CHECKING:
 class JobContext:
     """One attempt at one job.
 
-    `lost` is set when the lock ended while the handler ran: another worker may have the job now, and whatever this
-    handler returns is dropped. A coroutine is cancelled as well; a function in a thread has to look at `lost`.
+    `lost` is set when the lock ended while the handler ran, or the attempt was given up: another worker may have the
+    job now, and whatever this handler returns is dropped. `is_cancelled` says that the handler was told to end, for
+    whatever reason: its timeout, `Worker.cancel_job`, a lost lock, a worker that closes. A coroutine is cancelled then.
     """
 
-    __slots__ = ("_log", "_progress", "attempt", "children", "job_id", "lost", "token")
+    __slots__ = ("_log", "_progress", "attempt", "children", "is_cancelled", "job_id", "lost", "token")
 
     def __init__(
         self,
@@ -35,6 +36,7 @@ class JobContext:
         self.children: Children = children
         """What the job's children came to: `await context.children.values()`."""
         self.lost: asyncio.Event = asyncio.Event()
+        self.is_cancelled: bool = False
         self._progress = progress
         self._log = log
 
@@ -48,7 +50,10 @@ class JobContext:
 
 
 class ThreadJobContext:
-    """The same for a plain function, which runs in a thread: the methods block instead of being awaited."""
+    """The same for a plain function, which runs in a thread: the methods block instead of being awaited.
+
+    A thread cannot be cancelled. One that takes long calls `raise_if_cancelled` now and then.
+    """
 
     __slots__ = ("_context", "_loop")
 
@@ -73,8 +78,18 @@ class ThreadJobContext:
 
     @property
     def is_lost(self) -> bool:
-        """Whether the lock was lost: stop as soon as you can, the outcome is dropped."""
+        """Whether the lock was lost, or the attempt given up: stop as soon as you can, the outcome is dropped."""
         return self._context.lost.is_set()
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether the handler was told to end. End by raising: a handler that returns has done its job."""
+        return self._context.is_cancelled
+
+    def raise_if_cancelled(self) -> None:
+        """Raise asyncio.CancelledError if the handler was told to end, which a coroutine gets by itself."""
+        if self.is_cancelled:
+            raise asyncio.CancelledError
 
     def children_values(self) -> dict[str, Any]:
         """What the job's children that completed returned, by their keys (`prefix:queue:id`)."""

@@ -10,11 +10,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from carequeue.children import Children
-from carequeue.errors import ConnectionLost, LockLost, PayloadError, Unrecoverable
-from carequeue.wire.codec import Codec, encode_data
+from carequeue.errors import AttemptCancelled, ConnectionLost, LockLost, PayloadError, Unrecoverable
+from carequeue.wire.codec import TIMEOUT, Codec, encode_data
 from carequeue.worker.context import JobContext, ThreadJobContext
 from carequeue.worker.outcome import EXPIRED, Attempt, expired, handed_back, raised, returned
 from carequeue.worker.run import Run
+from carequeue.worker.stopping import Stopping
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
@@ -55,6 +56,7 @@ class Executor:
         self._rules = rules
         self._threads = threads
         self._advance = advance
+        self._stopping = Stopping(setting, self._give_up)
         self._codec: Codec[Any] = Codec(setting.terms.queue)
         self._runs: dict[str, Run] = {}
         self.empty: asyncio.Event = asyncio.Event()
@@ -76,6 +78,11 @@ class Executor:
             run.lose()
             self._hooks.call("error", LockLost(job_id))
 
+    def cancel(self, reason: str, job_id: str | None = None) -> int:
+        """End the attempts at this job, or at all jobs; how many there were."""
+        runs = [run for run in self._runs.values() if job_id is None or run.job.id == job_id]
+        return sum(self._stopping.stop(run, AttemptCancelled(reason)) for run in runs)
+
     def start(self, jobs: Sequence[FetchedJob]) -> None:
         """Run these jobs. Without a task of its own until it waits where Python can do that (3.12)."""
         now = asyncio.get_running_loop().time()
@@ -93,6 +100,8 @@ class Executor:
             outcome = await self._attempt(run)
         finally:  # whatever happened, the slot is not taken any more
             del self._runs[run.token]
+            if run.timer is not None:
+                run.timer.cancel()
             if not self._runs:
                 self.empty.set()
             if outcome is None or run.lost:
@@ -114,7 +123,7 @@ class Executor:
             value = await self._perform(run)
         except (Exception, SystemExit, asyncio.CancelledError) as error:  # noqa: BLE001 - it is its job's
             ended = self._attempt_of(run)
-            return handed_back(ended) if run.returning else raised(ended, error, self._rules)
+            return handed_back(ended) if run.returning else raised(ended, run.settle(error), self._rules)
         return returned(self._attempt_of(run), value, self._rules)
 
     async def _perform(self, run: Run) -> Any:
@@ -135,6 +144,11 @@ class Executor:
         run.told = True
         if handler.takes_context:
             run.context = self._context(run)
+        if run.stopped_by is not None:
+            raise run.stopped_by
+        run.handling = True
+        if self._terms.timeout is not None or TIMEOUT in job.fields.get("opts", ""):
+            self._stopping.watch(run)
         if not handler.is_coroutine:
             return await self._perform_in_thread(run, handler)
         if run.context is not None:
@@ -161,6 +175,10 @@ class Executor:
         except Exception as error:  # this run is due all the same; a scheduler that cannot go on must be heard of
             log.exception("scheduler.stuck", extra=self._setting.about(scheduler_id=run.job.scheduler_id))
             self._hooks.call("error", error)
+
+    def _give_up(self, run: Run) -> None:
+        if run.stopped_by is not None:
+            self._slots.given_up(raised(self._attempt_of(run), run.stopped_by, self._rules))
 
     def _context(self, run: Run) -> JobContext:
         job = run.job

@@ -1,6 +1,7 @@
 """How a worker ends: fetch nothing more, let handlers finish until the deadline, hand the others' jobs back.
 
-A thread cannot be stopped: what still runs in one at the deadline is left to the stall check, and the log says so.
+A thread cannot be stopped. One that takes the context is told, and may end by itself; what still runs in one then is
+left to the stall check, and the log says so.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
     from carequeue.worker.setting import Setting
     from carequeue.worker.slots import Slots
 
-INTERRUPTION = 5.0
-"""Seconds that cancelled handlers have for their own cleaning up."""
+KILLING = 1.0
+"""Seconds beyond their grace for handlers that are ended by force."""
 LAST_REPORTS = 5.0
 """Seconds to bring the last outcomes to Redis; what it does not hear, the stall check finds."""
 
@@ -48,11 +49,12 @@ class Shutdown:
         """End what runs, and report it."""
         self._slots.stop()
         await self._let_finish(grace.total_seconds())
-        interrupted = [run for run in self._executor.runs if not run.in_thread]
+        interrupted = [run for run in self._executor.runs if run.context is not None or not run.in_thread]
         for run in interrupted:
             run.hand_back()
         if interrupted:
-            await asyncio.wait([run.task for run in interrupted if run.task], timeout=INTERRUPTION)
+            patience = self._setting.terms.cancel_grace + KILLING
+            await asyncio.wait([run.task for run in interrupted if run.task], timeout=patience)
         abandoned = self._executor.runs
         await self._abandon(abandoned)
         try:
@@ -82,6 +84,8 @@ class Shutdown:
 
     async def _abandon(self, runs: Sequence[Run]) -> None:
         for run in runs:
+            if run.lost:
+                continue  # somebody else has the job, or its end is known: only its handler goes on
             log.warning("job.abandoned", extra=self._setting.about(job_id=run.job.id, in_thread=run.in_thread))
             self._setting.emit("job.abandoned", job_id=run.job.id)
             run.lost = True  # nobody reports it any more, even if it ends this moment

@@ -108,6 +108,12 @@ class Slots:
         self.flushed.clear()
         self.work.set()
 
+    def given_up(self, outcome: Outcome) -> None:
+        """A job's end is to be reported although its handler goes on: `released` comes when that ends."""
+        self._ended.append(outcome)
+        self.flushed.clear()
+        self.work.set()
+
     def released(self) -> None:
         """A running job ended and there is nothing to report: somebody else has it."""
         self.running -= 1

@@ -29,6 +29,8 @@ class Terms:
     limit: int | None = None
     limit_ms: int | None = None
     metrics_points: int | None = None
+    timeout: float | None = None
+    cancel_grace: float = 5.0
 
 
 def terms_of(queue: str, options: WorkerOptions) -> Terms:
@@ -45,5 +47,7 @@ def terms_of(queue: str, options: WorkerOptions) -> Terms:
         block=options.drain_delay.total_seconds(),
         limit=options.limiter.max if options.limiter else None,
         metrics_points=options.max_data_points,
+        timeout=options.timeout.total_seconds() if options.timeout else None,
+        cancel_grace=options.cancel_grace.total_seconds(),
         limit_ms=span_ms(options.limiter.duration) if options.limiter else None,
     )

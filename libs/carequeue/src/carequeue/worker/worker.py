@@ -229,6 +229,18 @@ class Worker:
         """Take jobs again, beginning with what became due in the meantime."""
         self._slots.resume()
 
+    def cancel_job(self, job_id: str, reason: str = "the job was cancelled") -> bool:
+        """End the attempt at a job that this worker runs; it fails with AttemptCancelled and is tried again like any.
+
+        False if this worker does not run it, or if it is ending already. To keep a job from running at all use
+        `Queue.remove`.
+        """
+        return self._cancel(reason, job_id) > 0
+
+    def cancel_all_jobs(self, reason: str = "the job was cancelled") -> int:
+        """The same for all jobs that this worker runs now; how many."""
+        return self._cancel(reason, None)
+
     async def wait_until_idle(self) -> None:
         """Return when nothing that could run is waiting or due, and nothing runs.
 
@@ -267,6 +279,10 @@ class Worker:
         return self._assembly is not None and not self._closing and self._crash is None
 
     # Inside
+
+    def _cancel(self, reason: str, job_id: str | None) -> int:
+        executor = self._assembly.executor if self._assembly is not None else None
+        return executor.cancel(reason, job_id) if executor is not None else 0
 
     def _hook(self, name: HookName, hook: H) -> H:
         self._hooks.add(name, hook)
