@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
 
-    from redis.asyncio import Redis
-
     from carecircle_cli.engines.program import Program
 
 
@@ -72,8 +70,8 @@ def own_valkey(tmp_path: Path) -> Iterator[EmbeddedValkey]:
 
 
 @pytest.fixture
-async def own_cluster(tmp_path: Path) -> AsyncIterator[Redis]:
-    """A client of a cluster of one node, which has all slots and still refuses scripts that need two of them."""
+async def own_cluster(tmp_path: Path) -> AsyncIterator[str]:
+    """The URL of a cluster of one node, which has all slots and still refuses scripts that need two of them."""
     server = OneNodeCluster(tmp_path / "cluster", persistent=False)
     server.start()
     client = connect(server.url())
@@ -82,7 +80,7 @@ async def own_cluster(tmp_path: Path) -> AsyncIterator[Redis]:
         async with asyncio.timeout(20):
             while "cluster_state:ok" not in str(await client.execute_command("CLUSTER", "INFO")):  # noqa: ASYNC110 - below
                 await asyncio.sleep(0.05)  # the server does not tell when it has made up its mind
-        yield client
+        yield server.url().replace("redis:", "redis+cluster:")
     finally:
         await client.aclose()
         server.stop()

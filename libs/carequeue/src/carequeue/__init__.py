@@ -2,6 +2,7 @@
 
 from carequeue.children import Child, ChildCounts, Children, ChildState
 from carequeue.errors import (
+    AccessRefused,
     AttemptCancelled,
     AttemptTimedOut,
     CarequeueError,
@@ -13,6 +14,8 @@ from carequeue.errors import (
     JobLocked,
     JobNotFound,
     LockLost,
+    NotPermitted,
+    NotReady,
     ParentNotFound,
     PayloadError,
     QueueNotPaused,
@@ -50,6 +53,7 @@ from carequeue.telemetry import Telemetry
 from carequeue.worker import JobContext, ThreadJobContext, Worker
 
 __all__ = [
+    "AccessRefused",
     "AttemptCancelled",
     "AttemptTimedOut",
     "Backoff",
@@ -81,6 +85,8 @@ __all__ = [
     "LockLost",
     "Metrics",
     "NewJob",
+    "NotPermitted",
+    "NotReady",
     "OnFailure",
     "ParentNotFound",
     "ParentRef",

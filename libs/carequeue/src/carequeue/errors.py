@@ -4,6 +4,9 @@ CarequeueError
 ├── InvalidOption            a value that the queue cannot use (also a ValueError)
 ├── PayloadError             data that does not fit its JobKind, or that JSON cannot carry
 ├── ConnectionLost           Redis did not answer; the command may or may not have run
+│   ├── NotReady             it answered that it cannot at the moment; nothing was done
+│   └── AccessRefused        wrong name, password or certificate; nothing was done
+├── NotPermitted             this user may not run a command, or touch a key, that this needs
 ├── UnsuitableRedis          too old, or evicts keys; said at start
 ├── JobError                 about one job; `.job_id`
 │   ├── JobNotFound          no such job
@@ -51,6 +54,21 @@ class PayloadError(CarequeueError, ValueError):
 
 class ConnectionLost(CarequeueError):
     """Redis did not answer. The command may have run: repeat it only if running it twice is harmless."""
+
+
+class NotReady(ConnectionLost):
+    """Redis cannot do it at the moment: it loads, is read-only, full … Nothing was done: try again after a while."""
+
+
+class AccessRefused(ConnectionLost):
+    """Redis and this client do not trust each other: the name, the password, or a certificate. Nothing was done."""
+
+
+class NotPermitted(CarequeueError):
+    """This user may not run a command, or touch a key, that is needed: docs/connections.md lists what a user needs.
+
+    If it was one of a script's commands, those before it were done.
+    """
 
 
 class UnsuitableRedis(CarequeueError):

@@ -19,11 +19,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 
-from redis.asyncio import Redis
-
 from carequeue.backoff import reconnect_delay
 from carequeue.errors import ConnectionLost
-from carequeue.store.connection import blocking_twin, check_client, client_name, connect, redis_errors
+from carequeue.store.connection import client_name, redis_errors, source_of
 from carequeue.watch import FinishWatch
 from carequeue.wire.keys import QueueKeys
 from carequeue.wire.times import from_ms
@@ -34,6 +32,9 @@ if TYPE_CHECKING:
     from datetime import datetime
     from types import TracebackType
     from typing import Self
+
+    from carequeue.store.client import LinkedRedis
+    from carequeue.store.connection import Connection
 
 BLOCK = timedelta(seconds=10)
 AT_ONCE = 1000
@@ -105,17 +106,16 @@ class QueueEvents:
     def __init__(
         self,
         name: str,
-        connection: str | Redis = "redis://localhost:6379",
+        connection: Connection = "redis://localhost:6379",
         *,
         since: str = FROM_NOW,
         prefix: str = "bull",
     ) -> None:
-        if isinstance(connection, Redis):
-            check_client(connection)
         self._keys = QueueKeys(prefix, name)
-        self._connection = connection
+        self._source = source_of(connection)
+        self._source.place(self._keys.base)
         self._last = since
-        self._client: Redis | None = None
+        self._client: LinkedRedis | None = None
         self._read: deque[Event] = deque()
         self._failures = 0
         self._watch = FinishWatch(self._newest, self._after)
@@ -190,16 +190,11 @@ class QueueEvents:
             reply = await client.xread({self._keys.events: place}, count=AT_ONCE, block=block)
         return [_event(entry, fields) for _, entries in reply or () for entry, fields in entries]
 
-    def _connected(self) -> Redis:
+    def _connected(self) -> LinkedRedis:
         if self._client is None:
-            self._client = self._connect()
+            name = client_name(self._keys.prefix, self._keys.queue, ":qe")
+            self._client = self._source.blocking(self._keys.base, BLOCK, name)
         return self._client
-
-    def _connect(self) -> Redis:
-        name = client_name(self._keys.prefix, self._keys.queue, ":qe")
-        if isinstance(self._connection, Redis):
-            return blocking_twin(self._connection, BLOCK, client_name=name)
-        return connect(self._connection, block=BLOCK, client_name=name)
 
 
 def _event(entry: str, fields: Mapping[str, str]) -> Event:

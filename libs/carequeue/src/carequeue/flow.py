@@ -12,7 +12,7 @@ from carequeue.kind import JobKind, NewJob, check_name
 from carequeue.options import UNSAID, JobOptions, JobWords, ParentRef
 from carequeue.store.commands import DEFAULT_MAX_EVENTS
 from carequeue.store.connected import Connected
-from carequeue.store.connection import is_cluster
+from carequeue.store.connection import check_together
 from carequeue.store.flows import Flows, NodeRecord, Place
 from carequeue.telemetry import Telemetry
 from carequeue.wire.codec import Codec, encode_job
@@ -24,9 +24,8 @@ if TYPE_CHECKING:
     from datetime import datetime
     from typing import Unpack
 
-    from redis.asyncio import Redis
-
     from carequeue.job import Job
+    from carequeue.store.connection import Connection
     from carequeue.store.reading import Fields
     from carequeue.tracing import Operation
 
@@ -136,19 +135,19 @@ class FlowProducer(Connected):
 
     def __init__(
         self,
-        connection: str | Redis = "redis://localhost:6379",
+        connection: Connection = "redis://localhost:6379",
         *,
         prefix: str = "bull",
         defaults: Mapping[str, JobOptions] | None = None,
         max_events: int = DEFAULT_MAX_EVENTS,
         telemetry: Telemetry | None = None,
     ) -> None:
-        super().__init__(connection)
+        # in a cluster the node of any queue will do to check the server
+        super().__init__(connection, QueueKeys(prefix, "{flows}").base)
         self.telemetry: Telemetry = telemetry or Telemetry()
         self._prefix = prefix
         self._defaults = defaults or {}
         self._max_events = max_events
-        self._in_cluster: bool | None = None
 
     async def add(self, flow: FlowNode) -> Flow:
         """Add a flow in one call: all of it, or nothing if this raises anything but ConnectionLost.
@@ -188,7 +187,7 @@ class FlowProducer(Connected):
         for _ in range(depth):
             for first in range(0, len(level), READ_AT_ONCE):
                 asked = level[first : first + READ_AT_ONCE]
-                families = await Flows(self.client, root).families(asked, max_children)
+                families = await self._flows(root.base).families(asked, max_children)
                 found |= dict(zip(asked, families, strict=True))
             level = [child for key in level for child in found[key][1] if child not in found]
         return _read(root.base, job_id, found)
@@ -234,35 +233,26 @@ class FlowProducer(Connected):
 
         Raises:
             InvalidOption: the server is a cluster and a tree lies in several slots.
+            UnsuitableRedis: it is a cluster, and the connection does not say so.
         """
-        slots = [frozenset[int]().union(*(node.record.slots for node in tree)) for tree in trees]
-        apart = len(frozenset[int]().union(*slots)) > 1 and await self._is_cluster()
-        for tree, own in zip(trees, slots, strict=True):
-            if apart and len(own) > 1:
-                names = ", ".join(sorted({node.record.base for node in tree}))
-                raise InvalidOption(
-                    f"in a cluster all keys of a flow lie in one slot, those of {names} do not: "
-                    "give the prefix, or the names of the queues, a common {hash tag}"
-                )
+        if not self._checked:
+            await self.open()  # half of a flow must not reach a cluster that nobody spoke of
         calls: list[list[_Planned]] = []
-        size, slot = 0, -1
-        for tree, own in zip(trees, slots, strict=True):
-            length, here = sum(1 for _ in tree), next(iter(own)) if apart else 0
-            if not calls or size + length > AT_ONCE or here != slot:
+        size, place = 0, -1
+        for tree in trees:
+            if self._source.in_cluster:
+                check_together(*(node.record.base for node in tree))
+            length, here = sum(1 for _ in tree), self._source.place(tree.record.base)
+            if not calls or size + length > AT_ONCE or here != place:
                 calls.append([])
                 size = 0
             calls[-1].append(tree)
-            size, slot = size + length, here
+            size, place = size + length, here
         return calls
-
-    async def _is_cluster(self) -> bool:
-        if self._in_cluster is None:
-            self._in_cluster = await is_cluster(self.client)
-        return self._in_cluster
 
     def _flows(self, base: str) -> Flows:
         prefix, _, queue = base.rpartition(":")
-        return Flows(self.client, QueueKeys(prefix, queue))
+        return Flows(self._client_for(base), QueueKeys(prefix, queue))
 
 
 @dataclass(frozen=True, slots=True)

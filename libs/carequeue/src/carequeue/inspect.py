@@ -25,11 +25,10 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
     from datetime import datetime, timedelta
 
-    from redis.asyncio import Redis
-
     from carequeue.events import QueueEvents
     from carequeue.kind import JobKind
     from carequeue.store.administration import WireState
+    from carequeue.store.connection import Connection
 
 P = TypeVar("P")
 
@@ -87,20 +86,20 @@ class WorkerInfo:
 class Inspector(Connected):
     """A queue to look at: `async with Inspector("reminders", "redis://localhost") as queue`.
 
-    `connection` is a URL, or a ready client (`decode_responses=True`, no retries of its own) that stays yours to close.
+    `connection` is a URL, or a ready client (docs/connections.md) that stays yours to close.
     Every method raises ConnectionLost if Redis does not answer; all of them may be repeated.
     """
 
     def __init__(
         self,
         name: str,
-        connection: str | Redis = "redis://localhost:6379",
+        connection: Connection = "redis://localhost:6379",
         *,
         prefix: str = "bull",
         telemetry: Telemetry | None = None,
     ) -> None:
-        super().__init__(connection)
         self.keys: QueueKeys = QueueKeys(prefix, name)
+        super().__init__(connection, self.keys.base)
         self.telemetry: Telemetry = telemetry or Telemetry()
 
     @property

@@ -15,9 +15,12 @@ from carequeue.limits import Limits
 from carequeue.options import MAX_PRIORITY, UNSAID, ZERO, JobOptions, JobWords, ParentRef
 from carequeue.store.administration import AT_ONCE, Administration
 from carequeue.store.commands import DEFAULT_MAX_EVENTS, Commands
+from carequeue.store.connection import check_together
 from carequeue.store.flows import Flows
+from carequeue.store.server import PRODUCER, Rights
 from carequeue.wire.codec import Codec, JobEncoder, encode_data, encode_job, encode_options
 from carequeue.wire.json_text import stringify
+from carequeue.wire.keys import split_job_key
 from carequeue.wire.schedule import Template, run_id
 from carequeue.wire.times import from_ms, span_ms, to_ms
 
@@ -25,9 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import datetime, timedelta
 
-    from redis.asyncio import Redis
-
     from carequeue.repeat import Repeat
+    from carequeue.store.connection import Connection
     from carequeue.telemetry import Telemetry
     from carequeue.tracing import Operation
 
@@ -37,16 +39,16 @@ P = TypeVar("P")
 class Queue(Limits):
     """A queue by its name: `async with Queue("reminders", "redis://localhost") as queue`.
 
-    `connection` is a URL, or a ready client, which stays yours to close. `default_options` hold for jobs that do not
-    say otherwise. Every method raises ConnectionLost if Redis does not answer, and nothing is ever sent twice: the
-    command may have run then. Repeating it is harmless unless a method says otherwise. `telemetry` hears what is added,
-    and a tracing in it goes along with the jobs.
+    `connection` is a URL, or a ready client, which stays yours to close (docs/connections.md). `default_options` hold
+    for jobs that do not say otherwise. Every method raises ConnectionLost if Redis does not answer, and nothing is ever
+    sent twice: the command may have run then. Repeating it is harmless unless a method says otherwise. `telemetry`
+    hears what is added, and a tracing in it goes along with the jobs.
     """
 
     def __init__(
         self,
         name: str,
-        connection: str | Redis = "redis://localhost:6379",
+        connection: Connection = "redis://localhost:6379",
         *,
         prefix: str = "bull",
         default_options: JobOptions | None = None,
@@ -63,8 +65,10 @@ class Queue(Limits):
         Raises:
             ConnectionLost: nobody answers at this address.
             UnsuitableRedis: older than 6.2, or it evicts keys.
+            NotPermitted: this user may not do what adding a job takes.
         """
         await super().open()
+        await Rights(self.client, self.keys).check(*PRODUCER)
         await self._commands.announce()
         return self
 
@@ -105,6 +109,8 @@ class Queue(Limits):
             now = self._now()
             record = JobEncoder(self._defaults, from_ms(now), adding.carrier).record
             records = [record(job) for job in jobs]  # all of them, so that one that does not fit costs none
+            if self._source.in_cluster:
+                check_together(self.keys.base, *(split_job_key(record.parent_key)[0] for record in records))
             ids = await self._commands.add(records, now)
             codecs = {kind: Codec(self.name, kind) for kind in {job.payload_type for job in jobs}}
             added = [

@@ -12,8 +12,10 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from carequeue import ConnectionLost, InvalidOption, Queue, UnsuitableRedis
-from carequeue.store.connection import address, blocking_twin, check_client, client_name, connect, version_of
+from carequeue import AccessRefused, ConnectionLost, InvalidOption, NotReady, Queue, UnsuitableRedis
+from carequeue.store.connection import blocking_twin, check_client, client_name, connect
+from carequeue.store.failures import address
+from carequeue.store.server import version_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -30,7 +32,7 @@ async def test_nobody_at_the_address_is_said_without_the_password() -> None:
 
 
 async def test_a_wrong_password_is_said(own_valkey: EmbeddedValkey) -> None:
-    with pytest.raises(ConnectionLost, match="refused the login"):
+    with pytest.raises(AccessRefused, match="refused the login"):
         async with Queue("q", own_valkey.url().replace("redis://", "redis://:wrong@")):
             pass
 
@@ -46,7 +48,7 @@ async def test_a_server_that_evicts_keys_is_refused(own_valkey: EmbeddedValkey) 
 async def test_a_server_that_may_not_write_is_lost_not_wrong(own_valkey: EmbeddedValkey) -> None:
     async with Queue("q", own_valkey.url()) as queue:
         await queue.client.config_set("min-replicas-to-write", 1)
-        with pytest.raises(ConnectionLost, match="is not ready: NOREPLICAS"):
+        with pytest.raises(NotReady, match="is not ready: NOREPLICAS"):
             await queue.add("paint")
         await queue.client.config_set("min-replicas-to-write", 0)
         await queue.add("paint")

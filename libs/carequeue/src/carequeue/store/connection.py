@@ -1,4 +1,4 @@
-"""Clients that never send a command twice by themselves, and the server check; everything that connects does it here.
+"""Connections: from what a user gave to clients that never send a command twice by themselves.
 
 redis-py repeats a command whose reply was lost, up to ten times: a job without an id of its own would be added twice.
 So its retries are off, a lost reply is ConnectionLost, and whoever called knows whether repeating is harmless.
@@ -7,78 +7,203 @@ So its retries are off, a lost reply is ConnectionLost, and whoever called knows
 from __future__ import annotations
 
 import base64
-from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
+from redis.asyncio import ConnectionPool, Redis, RedisCluster
 from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import SentinelConnectionPool
 from redis.backoff import NoBackoff
-from redis.exceptions import (
-    AuthenticationError,
-    AuthorizationError,
-    ClusterDownError,
-    ConnectionError,  # noqa: A004 - redis-py's own, under its own name
-    NoPermissionError,
-    OutOfMemoryError,
-    ReadOnlyError,
-    ResponseError,
-    TimeoutError,  # noqa: A004 - redis-py's own, under its own name
-    TryAgainError,
-)
 
-from carequeue.errors import ConnectionLost, InvalidOption, UnsuitableRedis
-from carequeue.store.client import LinkedRedis
+from carequeue.errors import InvalidOption
+from carequeue.store.client import LinkedRedis, linked
+from carequeue.store.cluster import SlotRedis, SlotSeeker, same_slot, slot_of
+from carequeue.store.failures import redis_errors
 from carequeue.store.packing import pack_with_hiredis
+from carequeue.store.seeking import seeking
+from carequeue.store.sentinel import MasterSeeker
+from carequeue.store.url import Address, read_url
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import Callable, Mapping
 
-    from redis.asyncio import Redis
+    from carequeue.store.url import Node
+
+__all__ = ["Connection", "Source", "client_name", "connect", "redis_errors", "source_of"]
+
+C = TypeVar("C", bound=Redis)
 
 COMMAND_TIMEOUT = timedelta(seconds=5)
 BLOCK_MARGIN = timedelta(seconds=5)
-OLDEST = (6, 2)
-UNREADY = ("MISCONF", "NOREPLICAS", "BUSY")
-"""Replies of a server that cannot run a command at the moment; it did not run."""
-UNREADY_ERRORS = (ReadOnlyError, ClusterDownError, OutOfMemoryError, TryAgainError, NoPermissionError)
-"""The same where redis-py has a class, and takes the first word off the message. A busy loading server is a
-ConnectionError to it."""
+
+Connection = str | Redis | RedisCluster
+"""A URL, or a ready client of redis-py. A ready `Redis` is used as it is and stays its owner's to close; what connects
+it may be a Sentinel's `master_for`. A `RedisCluster` only tells where the cluster is and how to log in there.
+"""
+
+
+class Source(Protocol):
+    """Where clients come from."""
+
+    @property
+    def in_cluster(self) -> bool: ...
+
+    def place(self, base: str) -> int:
+        """The same for queues that may use one client: the slot of the queue with this base key.
+
+        Raises:
+            InvalidOption: its keys would lie in many slots of a cluster.
+        """
+        ...
+
+    def client(self, base: str) -> LinkedRedis:
+        """A client for the queue with this base key; the caller closes it, a given client's connections stay open."""
+        ...
+
+    def blocking(self, base: str, block: timedelta, client_name: str) -> LinkedRedis:
+        """One whose calls may block for `block`; the caller closes it."""
+        ...
+
+
+def source_of(connection: Connection) -> Source:
+    """
+    Raises:
+        InvalidOption: a URL that is none of Redis, or a client that repeats commands by itself.
+    """
+    if isinstance(connection, str):
+        address = read_url(connection)
+        return _Cluster(address) if address.kind == "cluster" else _Server(address)
+    if isinstance(connection, RedisCluster):
+        return _Cluster(_address_of(connection), _remap_of(connection))
+    check_client(connection)
+    return _Given(connection)
 
 
 def connect(url: str, *, client_name: str | None = None, block: timedelta | None = None) -> LinkedRedis:
-    """A client for `url`: nothing is sent yet. `block` is the longest blocking call that it is for.
+    """A client for the URL of one server, or of sentinels. `block` is the longest blocking call that it is for.
 
     Raises:
-        InvalidOption: the URL is none of Redis.
+        InvalidOption: the URL is none of these.
     """
-    timeout = COMMAND_TIMEOUT if block is None else block + BLOCK_MARGIN
-    try:
-        client: LinkedRedis = cast("Any", LinkedRedis).from_url(
-            url,
-            decode_responses=True,
-            encoding_errors="replace",  # one bad byte in one job must not cost a worker all that came with it
-            protocol=2,
-            retry=Retry(NoBackoff(), 0),
-            socket_timeout=timeout.total_seconds(),
-            socket_connect_timeout=COMMAND_TIMEOUT.total_seconds(),
-            client_name=client_name,
+    return _Server(read_url(url)).make(block, client_name)
+
+
+def check_together(*bases: str) -> None:
+    """Refuse what one call in a cluster cannot touch; an empty base is nobody's.
+
+    Raises:
+        InvalidOption: the queues with these base keys lie in different slots.
+    """
+    queues = {base for base in bases if base}
+    if not same_slot(*queues):
+        raise InvalidOption(
+            f"in a Redis Cluster jobs that know each other lie in one slot, those of {', '.join(sorted(queues))} do "
+            "not: give the prefix, or the names of the queues, a common {hash tag}"
         )
-    except ValueError as error:
-        raise InvalidOption(f"not the URL of a Redis: {error}") from error
-    pack_with_hiredis(client.connection_pool)
-    return client
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    ready: Redis
+    in_cluster: bool = False
+
+    def place(self, base: str) -> int:
+        return 0
+
+    def client(self, base: str) -> LinkedRedis:
+        return linked(self.ready)
+
+    def blocking(self, base: str, block: timedelta, client_name: str) -> LinkedRedis:
+        return blocking_twin(self.ready, block, client_name=client_name)
+
+
+@dataclass(frozen=True, slots=True)
+class _Server:
+    """One server, or the master behind sentinels."""
+
+    address: Address
+    in_cluster: bool = False
+
+    def place(self, base: str) -> int:
+        return 0
+
+    def client(self, base: str) -> LinkedRedis:
+        return self.make(None, None)
+
+    def blocking(self, base: str, block: timedelta, client_name: str) -> LinkedRedis:
+        return self.make(block, client_name)
+
+    def make(self, block: timedelta | None, client_name: str | None) -> LinkedRedis:
+        to = self.address
+        settings = dict(to.settings, client_name=client_name, socket_timeout=timeout_for(to.settings, block))
+        if to.kind == "sentinel":
+            settings["seeker"] = MasterSeeker(to.connection_class, to.asking, to.nodes, to.master)
+        return new_client(LinkedRedis, to.connection_class, settings)
+
+
+@dataclass(frozen=True, slots=True)
+class _Cluster:
+    address: Address
+    remap: Callable[[Node], Node] | None = None
+    in_cluster: bool = True
+
+    def place(self, base: str) -> int:
+        return slot_of(base)
+
+    def client(self, base: str) -> LinkedRedis:
+        return self.make(base, None, None)
+
+    def blocking(self, base: str, block: timedelta, client_name: str) -> LinkedRedis:
+        return self.make(base, block, client_name)
+
+    def make(self, base: str, block: timedelta | None, client_name: str | None) -> LinkedRedis:
+        to = self.address
+        settings = dict(to.settings, client_name=client_name, socket_timeout=timeout_for(to.settings, block))
+        asking = {name: value for name, value in to.settings.items() if name not in ("max_connections", "client_name")}
+        settings["seeker"] = SlotSeeker(to.connection_class, asking, to.nodes, slot_of(base), self.remap)
+        return new_client(SlotRedis, to.connection_class, settings)
+
+
+def new_client(kind: type[C], connection_class: type[Any], settings: Mapping[str, Any]) -> C:
+    """A client with connections of its own that repeats nothing. `settings` are redis-py's for a connection."""
+    own: dict[str, Any] = {
+        "socket_connect_timeout": COMMAND_TIMEOUT.total_seconds(),
+        **settings,
+        "decode_responses": True,
+        "encoding_errors": "replace",  # one bad byte in one job must not cost a worker all that came with it
+        "protocol": 2,
+        "retry": Retry(NoBackoff(), 0),
+    }
+    pool = ConnectionPool(connection_class=seeking(connection_class), **own)
+    pack_with_hiredis(pool)
+    return cast("C", kind.from_pool(pool))  # typed as its parent
+
+
+def timeout_for(settings: Mapping[str, Any], block: timedelta | None) -> float:
+    """Seconds after which a connection that does not answer is given up; `block`: how long its calls may block."""
+    timeout = settings.get("socket_timeout")
+    seconds = COMMAND_TIMEOUT.total_seconds() if timeout is None else float(timeout)
+    return seconds if block is None else block.total_seconds() + max(seconds, BLOCK_MARGIN.total_seconds())
 
 
 def blocking_twin(client: Redis, block: timedelta, *, client_name: str | None = None) -> LinkedRedis:
     """A client for the same server whose sockets outlast a call that blocks for `block`; the caller closes it."""
-    pool = client.connection_pool
+    pool: Any = client.connection_pool
     settings: dict[str, Any] = {
         **pool.connection_kwargs,
         "socket_timeout": (block + BLOCK_MARGIN).total_seconds(),
         "client_name": client_name,
     }
     settings.pop("himport_registry", None)  # the other client's own
-    twin = type(pool)(connection_class=pool.connection_class, **settings)
+    if isinstance(pool, SentinelConnectionPool):
+        settings.pop("connection_pool", None)
+        managed: Any = pool
+        twin: Any = type(pool)(
+            managed.service_name, managed.sentinel_manager, connection_class=pool.connection_class, **settings
+        )
+    else:
+        twin = type(pool)(connection_class=pool.connection_class, **settings)
     return cast("LinkedRedis", LinkedRedis.from_pool(twin))  # typed as its parent
 
 
@@ -100,71 +225,25 @@ def check_client(client: Redis) -> None:
         )
 
 
-async def check_server(client: Redis) -> None:
-    """Refuse a server that cannot hold a queue safely. What a server may not tell about itself counts as well.
-
-    Raises:
-        UnsuitableRedis: older than 6.2, or it evicts keys when memory is full.
-        ConnectionLost: it does not answer.
-    """
-    with redis_errors(client):
-        version = (await _info(client, "server")).get("redis_version")
-        policy = (await _info(client, "memory")).get("maxmemory_policy")
-    if version is not None and version_of(str(version)) < OLDEST:
-        raise UnsuitableRedis(f"Redis {version} is too old: the queue's scripts need 6.2 or newer, or Valkey")
-    if policy is not None and policy != "noeviction":
-        raise UnsuitableRedis(
-            f"maxmemory-policy is {policy}: when memory is full this server deletes keys, and jobs with them. "
-            "Set it to noeviction."
-        )
-
-
-async def is_cluster(client: Redis) -> bool:
-    with redis_errors(client):
-        return str((await _info(client, "cluster")).get("cluster_enabled", 0)) == "1"
-
-
-def version_of(text: str) -> tuple[int, int]:
-    parts = [*text.split("."), "0", "0"]
-    return (int(parts[0]), int(parts[1])) if parts[0].isdecimal() and parts[1].isdecimal() else (0, 0)
-
-
-@contextmanager
-def redis_errors(client: Redis) -> Generator[None]:
-    """Turns what redis-py raises when the server is away, or not ready, into ConnectionLost."""
-    try:
-        yield
-    except (AuthenticationError, AuthorizationError) as error:
-        raise ConnectionLost(f"Redis at {address(client)} refused the login: {error}") from error
-    except UNREADY_ERRORS as error:
-        raise ConnectionLost(f"Redis at {address(client)} is not ready: {type(error).__name__}: {error}") from error
-    except (ConnectionError, TimeoutError, OSError) as error:
-        raise ConnectionLost(f"Redis at {address(client)} did not answer: {error}") from error
-    except ResponseError as error:
-        if str(error).startswith(UNREADY):
-            raise ConnectionLost(f"Redis at {address(client)} is not ready: {error}") from error
-        raise
-
-
-def address(client: Redis) -> str:
-    """host:port or the socket's path, never the user or the password."""
-    arguments = _settings(client)
-    if path := arguments.get("path"):
-        return str(path)
-    return f"{arguments.get('host', 'localhost')}:{arguments.get('port', 6379)}"
-
-
 def client_name(prefix: str, queue: str, suffix: str = "") -> str:
     """The connection's name by which Node's `getWorkers` finds workers: `:w:<name>` or nothing; `:qe` for events."""
     return f"{prefix}:{base64.b64encode(queue.encode()).decode()}{suffix}"
 
 
-async def _info(client: Redis, section: str) -> Mapping[str, Any]:
-    """What the server says about itself; nothing if this user may not ask."""
-    try:
-        return cast("Mapping[str, Any]", await cast("Any", client).info(section))
-    except NoPermissionError:
-        return {}
+def _address_of(cluster: RedisCluster) -> Address:
+    given = cast("Mapping[str, Any]", cluster.get_connection_kwargs())
+    settings = {
+        name: value
+        for name, value in given.items()
+        if name.startswith(("ssl_", "socket_"))
+        or name in ("username", "password", "credential_provider", "health_check_interval", "max_connections")
+    }
+    nodes = cast("Mapping[str, Any]", cluster.nodes_manager.startup_nodes).values()
+    return Address("cluster", given["connection_class"], settings, tuple((node.host, int(node.port)) for node in nodes))
+
+
+def _remap_of(cluster: RedisCluster) -> Callable[[Node], Node] | None:
+    return cluster.nodes_manager.address_remap
 
 
 def _settings(client: Redis) -> Mapping[str, Any]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from redis.crc import key_slot
-
 from carequeue.store.commands import DEFAULT_MAX_EVENTS, VERSION
 from carequeue.store.connection import redis_errors
 from carequeue.store.reading import Fields, pairs
@@ -32,11 +30,6 @@ class NodeRecord:
     base: str
     job: JobRecord
     place: Place = ""
-
-    @property
-    def slots(self) -> frozenset[int]:
-        """The cluster slots of its queue's keys: one if prefix or name have a hash tag, else one for each key."""
-        return frozenset(key_slot(key.encode()) for key in (self.base, f"{self.base}:meta"))
 
 
 class Flows(Scripts):

@@ -12,7 +12,10 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, cast
 
 from redis.asyncio.connection import DefaultParser
-from redis.exceptions import ConnectionError, ReadOnlyError, TimeoutError  # noqa: A004 - redis-py's own
+from redis.exceptions import ConnectionError, TimeoutError  # noqa: A004 - redis-py's own
+
+from carequeue.store.replies import is_misled
+from carequeue.store.seeking import tell
 
 try:
     import hiredis
@@ -37,6 +40,8 @@ class Link(asyncio.Protocol):
         )
         self.loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
         self.closed: bool = False
+        """It takes no more commands; those under way may still get their replies."""
+        self._hung_up = False
         self._connection = connection  # its stream closes the transport when it is collected
         self._transport = cast("asyncio.Transport", connection._writer.transport)  # noqa: SLF001 - no other way
         self._timeout = timeout
@@ -70,9 +75,9 @@ class Link(asyncio.Protocol):
 
     def close(self, why: Exception | None = None) -> None:
         """Hang up. What has no reply yet raises ConnectionError, or `why`."""
-        if self.closed:
+        if self._hung_up:
             return
-        self.closed = True
+        self.closed = self._hung_up = True
         self._transport.abort()
         self._connection._close()  # noqa: SLF001 - it would warn of a connection left open
         if self._watch is not None:
@@ -101,7 +106,7 @@ class Link(asyncio.Protocol):
 
     def _flush(self) -> None:
         packed, self._unwritten = self._unwritten, []
-        if not self.closed:
+        if not self._hung_up:
             self._transport.write(packed[0] if len(packed) == 1 else b"".join(packed))
 
     def _answered(self, reply: Any) -> None:
@@ -110,19 +115,26 @@ class Link(asyncio.Protocol):
         future = self._waiting.popleft()
         if self._timeout is not None:
             self._sent.popleft()
-        if future.done():
-            return
         if isinstance(reply, Exception):
+            self._refused(reply)
+        if future.done():
+            pass
+        elif isinstance(reply, Exception):
             future.set_exception(reply)
-            if isinstance(reply, ReadOnlyError):
-                self.close()  # no master any more: the next connection asks who is
         else:
             future.set_result(reply)
+        if self.closed and not self._waiting:
+            self.close()
+
+    def _refused(self, reply: Exception) -> None:
+        if is_misled(reply) and not self.closed:
+            tell(self._connection, reply)
+            self.closed = True  # the next command connects anew, to the server that is the right one now
 
     def _look(self) -> None:
         """Whether the oldest command has waited too long; one timer watches all of them."""
         self._watch = None
-        if self.closed or not self._sent or self._timeout is None:
+        if self._hung_up or not self._sent or self._timeout is None:
             return
         left = self._sent[0] + self._timeout - self.loop.time()
         if left <= 0:

@@ -9,11 +9,17 @@ import logging
 from typing import TYPE_CHECKING
 
 from carequeue.backoff import reconnect_delay
+from carequeue.errors import AccessRefused, NotPermitted
 
 if TYPE_CHECKING:
     from carequeue.backoff import Random
     from carequeue.telemetry import Telemetry
     from carequeue.worker.hooks import Hooks
+
+HOPELESS = (AccessRefused, NotPermitted)
+"""What waiting does not mend, unless somebody is changing it at this moment."""
+PATIENCE = 60.0
+"""Seconds for which a worker that has worked before waits for that."""
 
 log: logging.Logger = logging.getLogger("carequeue.worker")
 
@@ -30,9 +36,11 @@ class Outage:
         self._failures = 0
         self._since = 0.0
         self._next_try = 0.0
+        self._hopeless_since: float | None = None
 
     def answered(self) -> None:
         """Redis did what it was asked."""
+        self._hopeless_since = None
         if self.connected:
             return
         self.connected = True
@@ -43,8 +51,13 @@ class Outage:
         self._failures = 0
 
     async def pause(self, error: BaseException) -> None:
-        """Note that a call failed, and wait until it makes sense to try again."""
+        """Note that a call failed, and wait until it makes sense to try again.
+
+        Raises:
+            AccessRefused, NotPermitted: that is what the calls fail of, and have for PATIENCE: the worker ends.
+        """
         now = asyncio.get_running_loop().time()
+        self._give_up(error, now)
         if not self._failures:
             self._since = now
         if now >= self._next_try:  # the first loop to fail in this round; the others wait with it
@@ -53,6 +66,15 @@ class Outage:
             self._report(error)
         self.connected = False
         await asyncio.sleep(self._next_try - now)
+
+    def _give_up(self, error: BaseException, now: float) -> None:
+        if not isinstance(error, HOPELESS):
+            self._hopeless_since = None
+            return
+        if self._hopeless_since is None:
+            self._hopeless_since = now
+        if now - self._hopeless_since >= PATIENCE:
+            raise error
 
     def _report(self, error: BaseException) -> None:
         first = self._failures == 1

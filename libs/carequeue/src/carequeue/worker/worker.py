@@ -8,12 +8,10 @@ import random
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from redis.asyncio import Redis
-
-from carequeue.errors import ConnectionLost, InvalidOption, WorkerNotStarted
+from carequeue.errors import AccessRefused, ConnectionLost, InvalidOption, WorkerNotStarted
 from carequeue.options import WorkerOptions
-from carequeue.store.client import linked
-from carequeue.store.connection import blocking_twin, check_client, check_server, client_name, connect
+from carequeue.store.connection import client_name, source_of
+from carequeue.store.server import WORKER, Rights, check_server, greet
 from carequeue.telemetry import Telemetry
 from carequeue.wire.keep import keep_rule
 from carequeue.wire.keys import QueueKeys
@@ -38,6 +36,7 @@ if TYPE_CHECKING:
     from carequeue.kind import JobKind
     from carequeue.options import WorkerWords
     from carequeue.store.client import LinkedRedis
+    from carequeue.store.connection import Connection
     from carequeue.worker.shutdown import Shutdown
 
 P = TypeVar("P")
@@ -60,7 +59,7 @@ class Worker:
         self,
         queue: str,
         /,
-        connection: str | Redis = "redis://localhost:6379",
+        connection: Connection = "redis://localhost:6379",
         handler: Callable[..., Any] | None = None,
         *,
         prefix: str = "bull",
@@ -70,14 +69,14 @@ class Worker:
         telemetry: Telemetry | None = None,
         **single_options: Unpack[WorkerWords],
     ) -> None:
-        if isinstance(connection, Redis):
-            check_client(connection)
         self.queue: str = queue
         self.prefix: str = prefix
         self.connection = connection
         self.telemetry: Telemetry = telemetry or Telemetry()
         self._options = replace(options or WorkerOptions(), **single_options)
         self._keys = QueueKeys(prefix, queue)
+        self._source = source_of(connection)
+        self._source.place(self._keys.base)
         self._strategies = backoff_strategies or {}
         self._clock = clock or SystemClock()
         self._handlers = Handlers()
@@ -88,7 +87,7 @@ class Worker:
         self._closed = asyncio.Event()
         self._closing = False
         self._crash: BaseException | None = None
-        self._clients: list[Redis] = []
+        self._clients: list[LinkedRedis] = []
         self._assembly: Assembly | None = None
         self._shutdown: Shutdown | None = None
         if handler is not None:
@@ -162,6 +161,8 @@ class Worker:
 
         Raises:
             UnsuitableRedis: this server cannot hold a queue safely.
+            AccessRefused: it does not let this user in.
+            NotPermitted: it does not let this user do what a worker does.
             InvalidOption: the worker has no handler, or is closed.
         """
         if not self._handlers:
@@ -170,7 +171,7 @@ class Worker:
             raise InvalidOption("a worker starts once; make a new one")
         client, blocking = self._connect()
         try:
-            await self._reach(client)
+            await self._reach(client, blocking)
         except BaseException:
             await self._disconnect()
             raise
@@ -291,18 +292,19 @@ class Worker:
     def _connect(self) -> tuple[LinkedRedis, LinkedRedis]:
         suffix = f":w:{self._options.name}" if self._options.name else ""
         name = client_name(self._keys.prefix, self.queue, suffix)  # Node's getWorkers finds workers by it
-        block = self._options.drain_delay
-        if isinstance(self.connection, Redis):
-            client, blocking = linked(self.connection), blocking_twin(self.connection, block, client_name=name)
-        else:
-            client, blocking = connect(self.connection), connect(self.connection, block=block, client_name=name)
+        base, block = self._keys.base, self._options.drain_delay
+        client, blocking = self._source.client(base), self._source.blocking(base, block, name)
         self._clients = [client, blocking]  # closing a linked client leaves a given one's pool open
         return client, blocking
 
-    async def _reach(self, client: Redis) -> None:
+    async def _reach(self, client: LinkedRedis, blocking: LinkedRedis) -> None:
         while True:
             try:
-                await check_server(client)
+                await check_server(client, in_cluster=self._source.in_cluster)
+                await Rights(client, self._keys).check(*WORKER)
+                await greet(blocking)
+            except AccessRefused:
+                raise
             except ConnectionLost as error:
                 await self._outage.pause(error)
             else:
