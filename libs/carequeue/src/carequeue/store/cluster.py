@@ -74,8 +74,9 @@ class SlotSeeker(Seeker):
 
     async def find(self) -> Node:
         sent_to, self._sent_to = self._sent_to, None
-        self.found = sent_to or await self._ask_around()
-        return self.found
+        node = sent_to or await self._ask_around()
+        self.found: Node | None = node
+        return node
 
     def misled(self, error: Exception) -> None:
         host, port = cast("Any", error).node_addr if isinstance(error, MovedError) else ("", 0)

@@ -109,7 +109,7 @@ def tell(connection: Any, error: Exception) -> None:
 
 class _Seeking:
     def __init__(self, *, seeker: Seeker | None = None, **settings: Any) -> None:
-        self.seeker = seeker
+        self.seeker: Seeker | None = seeker
         super().__init__(**settings)
 
     async def connect(self) -> None:

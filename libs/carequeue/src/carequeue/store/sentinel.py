@@ -41,6 +41,7 @@ class MasterSeeker(Seeker):
                 errors[node] = ResponseError("it knows no master of that name")
                 continue
             self.prefer(node)
-            self.found = (answer[0], int(answer[1]))
-            return self.found
+            master = (str(answer[0]), int(answer[1]))
+            self.found: Node | None = master
+            return master
         raise self.nobody(errors)
