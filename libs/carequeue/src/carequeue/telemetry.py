@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from carequeue.errors import InvalidOption
+from carequeue.tracing import safely
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -107,7 +108,7 @@ class Telemetry:
         """A call that adds jobs: `with telemetry.adding(…) as adding`. For queues and flow producers."""
         if self._tracing is None and not self.wanted("job.added"):
             return NOBODY_LISTENS
-        return Adding(self, self._tracing.adding(operation, queue, names) if self._tracing else None)
+        return Adding(self, safely(self._tracing.adding, operation, queue, names) if self._tracing else None)
 
     def subscribe(self, subscriber: Subscriber, *events: str) -> Callable[[], None]:
         """Call `subscriber(event, fields)` at each of `events` (none named: at every one). Returns what ends it.
@@ -159,12 +160,12 @@ class Adding:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._trace is not None:
-            self._trace.ended(error)
+            safely(self._trace.ended, error)
 
     def added(self, jobs: Sequence[Job[Any]]) -> None:
         """Redis has these."""
         if self._trace is not None:
-            self._trace.added([job.id for job in jobs])
+            safely(self._trace.added, [job.id for job in jobs])
         if self._telemetry is not None and self._telemetry.wanted("job.added"):
             for job in jobs:
                 self._telemetry.emit("job.added", queue=job.queue, job_id=job.id, name=job.name)

@@ -1,20 +1,34 @@
 """How a trace follows a job from where it is added to where it runs. `carequeue.opentelemetry` is such a tracing.
 
-Queues, flow producers and workers know no more than these protocols. None of the methods raises: a trace that cannot be
+Queues, flow producers and workers know no more than these protocols, and call them `safely`: a trace that cannot be
 written is logged and left, the job goes on.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+import logging
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from carequeue.job import Job
 
+R = TypeVar("R")
+
+log: logging.Logger = logging.getLogger("carequeue.telemetry")
+
 Operation = Literal["add", "add_bulk", "add_flow", "add_flows", "schedule"]
 Ending = Literal["completed", "retrying", "failed", "expired", "parked", "handed_back"]
+
+
+def safely(call: Callable[..., R], *arguments: Any, **words: Any) -> R | None:
+    """What `call` returns; None if it raises, which is logged."""
+    try:
+        return call(*arguments, **words)
+    except Exception:  # somebody else's exporter, sampler or propagator must not keep a job from being added or run
+        log.exception("telemetry.tracing_failed")
+        return None
 
 
 class Tracing(Protocol):

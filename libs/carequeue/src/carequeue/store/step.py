@@ -37,6 +37,8 @@ class Finish:
     keep: KeepRule = KEEP_ALL
     attempts: int = 0
     """How many attempts the job has: a failure with that many made says `retries-exhausted`."""
+    trace: str = ""
+    """What the next attempt is told of this one, as `tm`."""
     counts: bool = True
     """Whether this was an attempt; never one for `expired`, `wait` and `children`."""
 

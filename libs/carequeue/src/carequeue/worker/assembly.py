@@ -77,6 +77,8 @@ class Assembly:
         await end(self._loops)
         self._bell.silence()
         self._threads.close()
+        if self._setting.traces is not None:
+            self._setting.traces.close()
 
     def _loop(
         self, loop: Coroutine[Any, Any, None], name: str, crashed: Callable[[BaseException], None]

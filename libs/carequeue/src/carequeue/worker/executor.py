@@ -13,7 +13,7 @@ from carequeue.children import Children
 from carequeue.errors import AttemptCancelled, ConnectionLost, LockLost, PayloadError, Unrecoverable
 from carequeue.wire.codec import TIMEOUT, Codec, encode_data
 from carequeue.worker.context import JobContext, ThreadJobContext
-from carequeue.worker.outcome import EXPIRED, Attempt, expired, handed_back, raised, returned
+from carequeue.worker.outcome import EXPIRED, Attempt, expired, handed_back, raised, returned, traced
 from carequeue.worker.run import Run
 from carequeue.worker.stopping import Stopping
 
@@ -57,6 +57,7 @@ class Executor:
         self._threads = threads
         self._advance = advance
         self._stopping = Stopping(setting, self._give_up)
+        self._traces = setting.traces
         self._codec: Codec[Any] = Codec(setting.terms.queue)
         self._runs: dict[str, Run] = {}
         self.empty: asyncio.Event = asyncio.Event()
@@ -96,8 +97,12 @@ class Executor:
     async def _run(self, run: Run) -> None:
         run.began = True
         outcome = None
+        if self._traces is not None:
+            run.trace = self._traces.begin(run.job)
         try:
             outcome = await self._attempt(run)
+            if run.trace is not None:
+                outcome = traced(outcome, run.trace)
         finally:  # whatever happened, the slot is not taken any more
             del self._runs[run.token]
             if run.timer is not None:
@@ -106,6 +111,8 @@ class Executor:
                 self.empty.set()
             if outcome is None or run.lost:
                 self._slots.released()
+                if run.trace is not None:
+                    run.trace.settled(LockLost.__name__)
             else:
                 self._slots.ended(outcome)
             if run.told and self._setting.telemetry.wanted("job.ended"):
@@ -177,8 +184,13 @@ class Executor:
             self._hooks.call("error", error)
 
     def _give_up(self, run: Run) -> None:
-        if run.stopped_by is not None:
-            self._slots.given_up(raised(self._attempt_of(run), run.stopped_by, self._rules))
+        if run.stopped_by is None:
+            return
+        outcome = raised(self._attempt_of(run), run.stopped_by, self._rules)
+        if run.trace is not None:
+            run.trace.note("handler unstoppable")
+            outcome, run.trace = traced(outcome, run.trace), None  # the report has it now, the handler no more
+        self._slots.given_up(outcome)
 
     def _context(self, run: Run) -> JobContext:
         job = run.job

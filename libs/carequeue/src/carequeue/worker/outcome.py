@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import traceback
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from carequeue.backoff import BackoffStrategy, Random
     from carequeue.job import Job
+    from carequeue.worker.traces import Trace
 
 Kind = Literal["completed", "retrying", "failed", "expired", "parked", "handed_back"]
 
@@ -58,6 +59,7 @@ class Outcome:
     seconds: float = 0.0
     delay: float = 0.0
     """Seconds until the next attempt."""
+    trace: Trace | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +125,15 @@ def expired(attempt: Attempt, rules: Rules) -> Outcome:
     traces = stringify(list(job.stacktrace))
     finish = Finish(job.id, attempt.token, "expired", EXPIRED, traces, keep=keep, counts=False)
     return Outcome("expired", finish, job, seconds=attempt.seconds)
+
+
+def traced(outcome: Outcome, trace: Trace) -> Outcome:
+    """The same with its trace, to which the next attempt points if this one failed."""
+    trace.ended(outcome.kind, outcome.error, outcome.delay)
+    finish = outcome.finish
+    if trace.carrier and outcome.kind in ("retrying", "failed"):
+        finish = replace(finish, trace=trace.carrier)
+    return replace(outcome, finish=finish, trace=trace)
 
 
 def reason_of(error: BaseException) -> str:

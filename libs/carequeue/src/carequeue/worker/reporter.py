@@ -46,6 +46,8 @@ class Reporter:
     def gave_up(self, outcomes: Sequence[Outcome], error: Exception) -> None:
         """These reports cannot be sent at all; the stall check will find their jobs."""
         for outcome in outcomes:
+            if outcome.trace is not None:
+                outcome.trace.settled(type(error).__name__)
             about = self._setting.about(job_id=outcome.job.id, error=type(error).__name__)
             log.error("job.unreported", extra=about)
             self._setting.emit("job.unreported", job_id=outcome.job.id, code=None)
@@ -56,6 +58,8 @@ class Reporter:
         self._hooks.call("drained")
 
     def _taken(self, outcome: Outcome) -> None:
+        if outcome.trace is not None:
+            outcome.trace.settled(None)
         event = f"job.{outcome.kind}"
         if self._setting.telemetry.wanted(event):
             self._setting.emit(event, **self._fields(outcome))
@@ -78,6 +82,8 @@ class Reporter:
 
     def _refused(self, outcome: Outcome, code: int, *, repeated: bool) -> None:
         expected = repeated and code in DONE_BEFORE
+        if outcome.trace is not None:
+            outcome.trace.settled(None if expected else type(codes.error_of(code, outcome.job.id)).__name__)
         about = self._setting.about(job_id=outcome.job.id, code=code, repeated=repeated)
         log.log(logging.INFO if expected else logging.WARNING, "job.unreported", extra=about)
         self._setting.emit("job.unreported", job_id=outcome.job.id, code=code)

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from carequeue.job import Job
     from carequeue.worker.context import JobContext
+    from carequeue.worker.traces import Trace
 
 
 class Run:
@@ -18,7 +19,7 @@ class Run:
 
     __slots__ = (
         "began", "context", "handling", "in_thread", "interrupted", "job", "locked_at", "lost", "returning", "started",
-        "stopped_by", "task", "timer", "token", "told",
+        "stopped_by", "task", "timer", "token", "told", "trace",
     )  # fmt: skip
 
     def __init__(self, job: Job[Any], token: str, now: float) -> None:
@@ -28,6 +29,7 @@ class Run:
         self.locked_at: float = now
         self.task: asyncio.Task[None] | None = None
         self.context: JobContext | None = None
+        self.trace: Trace | None = None
         self.began: bool = False
         """The task took its first step: before that, cancelling it would end it without a word."""
         self.handling: bool = False
@@ -59,6 +61,8 @@ class Run:
         self.lost = True
         if self.context is not None:
             self.context.lost.set()
+        if self.trace is not None:
+            self.trace.note("lock lost")
         self._interrupt()
 
     def hand_back(self) -> None:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from carequeue.worker.hooks import Hooks
     from carequeue.worker.outage import Outage
     from carequeue.worker.terms import Terms
+    from carequeue.worker.traces import Traces
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,7 @@ class Setting:
     hooks: Hooks
     outage: Outage
     telemetry: Telemetry
+    traces: Traces | None = None
 
     def emit(self, event: str, **fields: Any) -> None:
         """A telemetry event of this queue."""

@@ -89,6 +89,8 @@ class Shutdown:
             log.warning("job.abandoned", extra=self._setting.about(job_id=run.job.id, in_thread=run.in_thread))
             self._setting.emit("job.abandoned", job_id=run.job.id)
             run.lost = True  # nobody reports it any more, even if it ends this moment
+            if run.trace is not None:
+                run.trace.note("job abandoned")
         waiting = [run.task for run in runs if run.in_thread and run.task]
         for task in waiting:
             task.cancel()  # ends the wait for the thread, not the thread

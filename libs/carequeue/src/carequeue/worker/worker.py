@@ -25,6 +25,7 @@ from carequeue.worker.setting import Setting
 from carequeue.worker.signals import stop_signals
 from carequeue.worker.slots import Slots
 from carequeue.worker.terms import terms_of
+from carequeue.worker.traces import Traces
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -175,7 +176,7 @@ class Worker:
         except BaseException:
             await self._disconnect()
             raise
-        setting = Setting(terms_of(self.queue, self._options), self._clock, self._hooks, self._outage, self.telemetry)
+        setting = self._setting()
         self._assembly = Assembly(setting, self._slots, keys=self._keys, client=client, blocking=blocking)
         self._shutdown = self._assembly.start(self._options, self._handlers, self._rules(), self._crashed)
         log.info("worker.started", extra=setting.about(concurrency=self.concurrency))
@@ -329,6 +330,11 @@ class Worker:
         for client in self._clients:
             await client.aclose()
         self._clients = []
+
+    def _setting(self) -> Setting:
+        terms, tracing = terms_of(self.queue, self._options), self.telemetry.tracing
+        traces = Traces(tracing, terms.token_prefix, terms.name) if tracing is not None else None
+        return Setting(terms, self._clock, self._hooks, self._outage, self.telemetry, traces)
 
     def _rules(self) -> Rules:
         options = self._options

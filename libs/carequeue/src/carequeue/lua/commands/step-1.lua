@@ -12,7 +12,8 @@
   ARGV[7]  the worker's rate limit: jobs, or empty
   ARGV[8]  the worker's rate limit: ms, or empty
   ARGV[9]  for how many minutes to count what ended, or empty
-  ARGV[10…] for each ended job 9 arguments: id, token, verdict (completed | failed | expired | retry |
+  ARGV[10] what the next attempts of ended jobs are told of these, JSON {id: text, …}, or empty
+  ARGV[11…] for each ended job 9 arguments: id, token, verdict (completed | failed | expired | retry |
            delayed | wait | children), return value JSON or reason, stack trace JSON, due ms, keep rule `count/age ms/limit`, attempts
            allowed, 1 if this counts as an attempt
 
@@ -25,6 +26,7 @@
 --- @include "queueKeys"
 --- @include "queueMeta"
 --- @include "callMany"
+--- @include "decodeObject"
 --- @include "nextDue"
 --- @include "trimEvents"
 --- @include "wakeForWork"
@@ -36,7 +38,7 @@
 --- @include "countFinished"
 --- @include "takeJobs"
 
-local FIRST, WIDTH = 10, 9
+local FIRST, WIDTH = 11, 9
 
 local now = tonumber(ARGV[1])
 local fetch = tonumber(ARGV[2])
@@ -45,6 +47,7 @@ local taker = {
   limit = tonumber(ARGV[7]), window = tonumber(ARGV[8]),
 }
 local points = tonumber(ARGV[9])
+local traces = ARGV[10] ~= '' and decodeObject(ARGV[10]) or {}
 local keys = queueKeys(KEYS[1])
 local meta = queueMeta(keys)
 
@@ -57,7 +60,7 @@ local function readEnded()
     ended[#ended + 1] = {
       id = ARGV[at], token = ARGV[at + 1], verdict = verdict == 'expired' and 'failed' or verdict, value = ARGV[at + 3], stacktrace = ARGV[at + 4],
       due = tonumber(ARGV[at + 5]), keep = rules[rule], attempts = tonumber(ARGV[at + 7]),
-      counts = ARGV[at + 8] == '1', expired = verdict == 'expired',
+      counts = ARGV[at + 8] == '1', expired = verdict == 'expired', trace = traces[ARGV[at]],
     }
     lockKeys[#lockKeys + 1] = jobKey .. ':lock'
     childKeys[#childKeys + 1] = jobKey .. ':dependencies'

@@ -26,6 +26,9 @@ local function finishJob(keys, meta, job, held, batch, now)
   if redis.call('LREM', keys.active, -1, job.id) == 0 then
     return -3
   end
+  if job.trace then
+    redis.call('HSET', jobKey, 'tm', job.trace)
+  end
   batch.locks[#batch.locks + 1] = jobKey .. ':lock'
   batch.ids[#batch.ids + 1] = job.id
   job.key, job.made = jobKey, (tonumber(stored[2] or nil) or 0) + (job.expired and 0 or 1)
