@@ -267,6 +267,30 @@ async def test_a_worker_that_closes_over_a_busy_thread_ends_its_span(
         let_go.set()
 
 
+async def test_an_attempt_that_is_given_up_has_a_span_that_failed(
+    told: Queue, new_worker: NewWorker, observed: Observed
+) -> None:
+    let_go, failed = threading.Event(), Signal("failed")
+
+    def hang(job: Job[Any]) -> None:
+        let_go.wait(20)
+
+    soon = timedelta(milliseconds=50)
+    await told.add("paint")
+    worker = new_worker(hang, telemetry=observed.telemetry, timeout=soon, cancel_grace=soon)
+    worker.on_failed(failed)
+    try:
+        async with worker:
+            await failed.wait()
+            [process] = observed.named(f"process {told.name}")
+            let_go.set()
+        assert len(observed.named(f"process {told.name}")) == 1
+    finally:
+        let_go.set()
+    assert events_of(process) == ["handler unstoppable", "job failed"]
+    assert (process.status.status_code, process.status.description) == (StatusCode.ERROR, "AttemptTimedOut")
+
+
 async def test_meters_count_what_a_worker_does(told: Queue, new_worker: NewWorker, observed: Observed) -> None:
     await told.add_bulk([NewJob("paint", {})] * 3)
     await told.add("spill")
