@@ -71,6 +71,10 @@ class Node:
         """Let go of the jobs whose processors hold."""
         await self._ask(release=True)
 
+    async def spans(self) -> list[dict[str, Any]]:
+        """The ended spans of what was made with `telemetry: true`."""
+        return await self._ask(spans=True)
+
     async def drop(self, name: str, *args: Any) -> None:
         await self._ask(drop=name, args=[*args])
 

@@ -3,6 +3,8 @@
 //
 //   {"id": 1, "make": "Queue", "as": "q", "args": ["paint", {…}]}       -> {"id": 1, "value": null}
 //   {"id": 2, "on": "q", "call": "add", "args": ["paint", {}], "as": "job"} -> {"id": 2, "value": {…the job…}}
+//   {"id": 4, "spans": true}                                            -> the ended spans of objects made with
+//                                                                          `telemetry: true` in their options
 //   {"id": 3, "drop": "q"}                                              -> closes it and forgets the name
 //   an error                                                            -> {"id": 2, "error": {"name": …, "message": …}}
 //   something emitted                                                   -> {"from": "w", "event": "completed", "args": […]}
@@ -81,9 +83,14 @@ function listen(name, kind, object) {
     object.on(event, (...args) => say({ from: name, event, args: args.map(plain) }));
 }
 
+// Loaded when it is asked for: hardly any test traces.
+const tracing = () => import('./telemetry.mjs');
+const equipped = async (arg) => (arg?.telemetry === true ? { ...arg, telemetry: (await tracing()).telemetry() } : arg);
+
 async function answer(request) {
+  if (request.spans) return (await tracing()).spans();
   if (request.make) {
-    const object = MAKERS[request.make](...(request.args ?? []));
+    const object = MAKERS[request.make](...(await Promise.all((request.args ?? []).map(equipped))));
     named.set(request.as, object);
     listen(request.as, request.make, object);
     await object.waitUntilReady?.();
