@@ -25,10 +25,14 @@ class Carequeue:
         await self._queue.open()
 
     async def add(self, payload: harness.Payload, due: float | None) -> None:
-        await self._queue.add("noop", payload, run_at=options(due).run_at)
+        if due is None:
+            await self._queue.add("noop", payload)
+        else:
+            await self._queue.add("noop", payload, run_at=options(due).run_at)
 
     async def add_bulk(self, payloads: Sequence[harness.Payload], due: float | None) -> None:
-        await self._queue.add_bulk([NewJob("noop", payload, options(due)) for payload in payloads])
+        same = options(due)
+        await self._queue.add_bulk([NewJob("noop", payload, same) for payload in payloads])
 
     async def close(self) -> None:
         await self._queue.close()

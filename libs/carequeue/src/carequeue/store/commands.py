@@ -12,7 +12,7 @@ from carequeue.store.script import Call, Scripts
 from carequeue.store.step import MAX_STEP, FetchedJob, Finish, Step, StepReply
 from carequeue.wire.codec import JobRecord
 from carequeue.wire.codes import error_of
-from carequeue.wire.json_text import stringify, well_formed
+from carequeue.wire.json_text import well_formed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -108,13 +108,10 @@ class Commands(Scripts):
         arguments: list[Argument] = [
             step.now, step.fetch, step.token_prefix, step.token_from, step.lock_ms, step.worker_name or "",
             "" if step.limit is None else step.limit, "" if step.limit_ms is None else step.limit_ms,
-            "" if step.metrics_points is None else step.metrics_points, _traces(step),
+            "" if step.metrics_points is None else step.metrics_points,
         ]  # fmt: skip
         for end in step.finishes:
-            arguments += (
-                end.job_id, end.token, end.verdict, well_formed(end.value), end.stacktrace, end.due_ms, end.keep.text,
-                end.attempts, "1" if end.counts and end.verdict not in ("expired", "wait", "children") else "",
-            )  # fmt: skip
+            arguments += (end.job_id, end.token, end.verdict, well_formed(end.value), end.keep.text, end.more)
         codes, jobs, due, limited_for, drained = await self._run("step", *arguments)
         return StepReply(codes, list(_fetched(jobs, step)), due or None, limited_for, drained == 1)
 
@@ -166,12 +163,6 @@ class MarkerQueue:
                 self._client.hang_up()  # else the server would still pop one, for nobody
                 raise
         return int(float(reply[2])) if reply else None
-
-
-def _traces(step: Step) -> str:
-    """Hardly any worker traces, so this is said beside the jobs: nothing for each of them otherwise."""
-    traces = {end.job_id: end.trace for end in step.finishes if end.trace}
-    return stringify(traces) if traces else ""
 
 
 def _fetched(jobs: Sequence[Any], step: Step) -> Iterator[FetchedJob]:

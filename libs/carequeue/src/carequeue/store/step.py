@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 Verdict = Literal["completed", "failed", "expired", "retry", "delayed", "wait", "children"]
+
+NO_ATTEMPT = ("expired", "wait", "children")
 
 MAX_STEP = 500
 """How many jobs one step may report, and take: Lua holds them all on its stack."""
@@ -41,6 +44,21 @@ class Finish:
     """What the next attempt is told of this one, as `tm`."""
     counts: bool = True
     """Whether this was an attempt; never one for `expired`, `wait` and `children`."""
+
+    @property
+    def more(self) -> str:
+        """What the script has to know of a job that did not complete, or is traced, as JSON."""
+        if self.verdict == "completed" and not self.trace:
+            return ""
+        said: dict[str, object] = {
+            "stacktrace": self.stacktrace,
+            "due": self.due_ms,
+            "attempts": self.attempts,
+            "counts": self.counts and self.verdict not in NO_ATTEMPT,
+        }
+        if self.trace:
+            said["trace"] = self.trace
+        return json.dumps(said)
 
 
 @dataclass(frozen=True, slots=True)

@@ -154,7 +154,7 @@ class JobEncoder:
 
     def record(self, new: NewJob[Any]) -> JobRecord:
         """As `encode_job`."""
-        if new.options is not self._said:
+        if new.options is not self._said and new.options != self._said:
             self._work_out(new.options)
         data = "{}" if new.data is None and new.payload_type is None else encode_data(new.payload_type, new.data)
         if self._size_limit is not None:

@@ -12,10 +12,10 @@
   ARGV[7]  the worker's rate limit: jobs, or empty
   ARGV[8]  the worker's rate limit: ms, or empty
   ARGV[9]  for how many minutes to count what ended, or empty
-  ARGV[10] what the next attempts of ended jobs are told of these, JSON {id: text, …}, or empty
-  ARGV[11…] for each ended job 9 arguments: id, token, verdict (completed | failed | expired | retry |
-           delayed | wait | children), return value JSON or reason, stack trace JSON, due ms, keep rule `count/age ms/limit`, attempts
-           allowed, 1 if this counts as an attempt
+  ARGV[10…] for each ended job 6 arguments: id, token, verdict (completed | failed | expired | retry | delayed | wait |
+           children), return value JSON or reason, keep rule `count/age ms/limit`, and empty or, of what did not
+           complete or is traced, as JSON: stacktrace (JSON), due (ms), attempts (allowed), counts (whether this was
+           an attempt), trace (what its next attempt is told of this one)
 
   Output: {a code for each ended job, {id, fields, id, fields, …}, when the next delayed job is due or 0,
           ms left of a rate limit or 0, 1 if the queue ran dry}
@@ -26,7 +26,6 @@
 --- @include "queueKeys"
 --- @include "queueMeta"
 --- @include "callMany"
---- @include "decodeObject"
 --- @include "nextDue"
 --- @include "trimEvents"
 --- @include "wakeForWork"
@@ -38,7 +37,7 @@
 --- @include "countFinished"
 --- @include "takeJobs"
 
-local FIRST, WIDTH = 11, 9
+local FIRST, WIDTH = 10, 6
 
 local now = tonumber(ARGV[1])
 local fetch = tonumber(ARGV[2])
@@ -47,70 +46,79 @@ local taker = {
   limit = tonumber(ARGV[7]), window = tonumber(ARGV[8]),
 }
 local points = tonumber(ARGV[9])
-local traces = ARGV[10] ~= '' and decodeObject(ARGV[10]) or {}
 local keys = queueKeys(KEYS[1])
 local meta = queueMeta(keys)
 
-local function readEnded()
-  local ended, lockKeys, childKeys, rules = {}, {}, {}, {}
+-- What is asked once for all ended jobs: who holds their locks, and whether any has children, which is rare.
+local function surroundings()
+  local locks, children, n = {}, {}, 0
   for at = FIRST, #ARGV, WIDTH do
-    local jobKey, rule = keys.base .. ':' .. ARGV[at], ARGV[at + 6]
-    rules[rule] = rules[rule] or keepRule(rule)
-    local verdict = ARGV[at + 2]
-    ended[#ended + 1] = {
-      id = ARGV[at], token = ARGV[at + 1], verdict = verdict == 'expired' and 'failed' or verdict, value = ARGV[at + 3], stacktrace = ARGV[at + 4],
-      due = tonumber(ARGV[at + 5]), keep = rules[rule], attempts = tonumber(ARGV[at + 7]),
-      counts = ARGV[at + 8] == '1', expired = verdict == 'expired', trace = traces[ARGV[at]],
-    }
-    lockKeys[#lockKeys + 1] = jobKey .. ':lock'
-    childKeys[#childKeys + 1] = jobKey .. ':dependencies'
-    childKeys[#childKeys + 1] = jobKey .. ':unsuccessful'
+    local jobKey = keys.base .. ':' .. ARGV[at]
+    n = n + 1
+    locks[n] = jobKey .. ':lock'
+    children[2 * n - 1] = jobKey .. ':dependencies'
+    children[2 * n] = jobKey .. ':unsuccessful'
   end
-  return ended, lockKeys, childKeys
+  if n == 0 then
+    return {}, {}, false
+  end
+  return locks, redis.call('MGET', unpack(locks)), redis.call('EXISTS', unpack(children)) > 0
+end
+
+local function readEnd(at, lock, held)
+  local verdict, more = ARGV[at + 2], ARGV[at + 5]
+  local job = {
+    id = ARGV[at], token = ARGV[at + 1], verdict = verdict, value = ARGV[at + 3], keep = ARGV[at + 4],
+    lock = lock, held = held,
+  }
+  if more ~= '' then
+    more = cjson.decode(more)
+    job.stacktrace, job.due, job.attempts, job.counts = more.stacktrace, more.due, more.attempts, more.counts
+    job.trace = more.trace
+  end
+  if verdict == 'expired' then
+    job.verdict, job.expired = 'failed', true
+  end
+  return job
 end
 
 local function writeFinished(set, finished)
   callMany('ZADD', set, finished.members)
   for rule in pairs(finished.rules) do
-    evictFinished(keys, set, rule, now)
+    evictFinished(keys, set, keepRule(rule), now)
   end
 end
 
 -- Answers a code for each job, how many left `active`, and how many of those for good.
 local function finishAll()
+  local locks, held, hasChildren = surroundings()
   local codes = {}
-  local ended, lockKeys, childKeys = readEnded()
-  if #ended == 0 then
+  if #locks == 0 then
     return codes, 0, 0
   end
-  local held = redis.call('MGET', unpack(lockKeys))
   local batch = {
-    locks = {}, ids = {}, ended = 0, completed = {members = {}, rules = {}}, failed = {members = {}, rules = {}},
-    -- one question for all: hardly any job has children
-    hasChildren = redis.call('EXISTS', unpack(childKeys)) > 0,
+    locks = {}, ids = {}, hasChildren = hasChildren,
+    completed = {members = {}, rules = {}, count = 0}, failed = {members = {}, rules = {}, count = 0},
   }
-  local tally = {completed = 0, failed = 0}
-  for place, job in ipairs(ended) do
-    codes[place] = finishJob(keys, meta, job, held[place], batch, now)
-    if codes[place] >= 0 and tally[job.verdict] then
-      tally[job.verdict] = tally[job.verdict] + 1
-    end
+  for place, lock in ipairs(locks) do
+    codes[place] = finishJob(keys, meta, readEnd(FIRST + (place - 1) * WIDTH, lock, held[place]), batch, now)
   end
   if #batch.ids > 0 then
     redis.call('DEL', unpack(batch.locks))
     redis.call('SREM', keys.stalled, unpack(batch.ids))
   end
-  writeFinished(keys.completed, batch.completed)
-  writeFinished(keys.failed, batch.failed)
+  for kind, finished in pairs({completed = batch.completed, failed = batch.failed}) do
+    if finished.count > 0 then
+      writeFinished(keys[kind], finished)
+      if points then
+        countFinished(keys, kind, finished.count, points, now)
+      end
+    end
+  end
   if batch.delayed then
     wakeWhenDue(keys)
   end
-  for kind, jobs in pairs(tally) do
-    if points and jobs > 0 then
-      countFinished(keys, kind, jobs, points, now)
-    end
-  end
-  return codes, #batch.ids, batch.ended
+  return codes, #batch.ids, batch.completed.count + batch.failed.count
 end
 
 -- After the last job: 1 and an event if the queue ran dry. Jobs that are due later keep it from that.

@@ -1,19 +1,20 @@
 --- @include "blockParent"
 --- @include "keepFinished"
+--- @include "keepsNone"
 --- @include "leaveParent"
 --- @include "releaseDeduplication"
 --- @include "removeJobKeys"
 --- @include "settleParentOfFailed"
 
-local function failJob(keys, meta, job, batch, now)
-  batch.ended = batch.ended + 1
+local function failJob(keys, meta, job, failed, now)
+  failed.count = failed.count + 1
   if job.deduplicationId then
     releaseDeduplication(keys, meta, job.id, job.deduplicationId, now)
   end
   if job.parentKey then
     settleParentOfFailed(job.key, job.parentKey, job.parent, job.value, now)
   end
-  if job.keep.count == 0 then
+  if keepsNone(job.keep) then
     removeJobKeys(job.key)
     if job.parentKey then
       leaveParent(job.key, job.parentKey, job.parent, now)
@@ -24,7 +25,7 @@ local function failJob(keys, meta, job, batch, now)
     if job.condemned then
       redis.call('HDEL', job.key, 'defa')
     end
-    keepFinished(batch.failed, job, now)
+    keepFinished(failed, job, now)
     job.blocksParent = job.parentKey and blockParent(job.key, job.parentKey, job.parent, job.value)
   end
   if job.expired then

@@ -8,12 +8,18 @@ local function promoteDelayed(keys, now)
     return 0
   end
   callMany('ZREM', keys.delayed, due)
+  local plain = {}
   for _, id in ipairs(due) do
     local jobKey = keys.base .. ':' .. id
     local priority = tonumber(redis.call('HGET', jobKey, 'priority') or nil) or 0
-    enqueue(keys, id, priority, false)
+    if priority > 0 then
+      enqueue(keys, id, priority, false)
+    else
+      plain[#plain + 1] = id
+    end
     redis.call('XADD', keys.events, '*', 'event', 'waiting', 'jobId', id, 'prev', 'delayed')
     redis.call('HSET', jobKey, 'delay', 0)
   end
+  callMany('LPUSH', keys.wait, plain)
   return #due
 end

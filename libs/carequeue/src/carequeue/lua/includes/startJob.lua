@@ -18,7 +18,7 @@ local function startJob(keys, id, now, token, lockDuration, worker)
     fields[17] = 'expired'
     return fields, true
   end
-  local started = string.format('%.0f', (tonumber(fields[7] or nil) or 0) + 1)
+  local started = fields[7] and string.format('%.0f', (tonumber(fields[7]) or 0) + 1) or '1'
   if worker ~= '' then
     redis.call('HSET', jobKey, 'processedOn', now, 'ats', started, 'pb', worker)
   else
