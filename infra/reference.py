@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 PAGE = Path(__file__).resolve().parents[1] / "libs/carequeue/docs/reference.md"
-MODULES = ("carequeue", "carequeue.testing", "carequeue.opentelemetry")
+MODULES = ("carequeue", "carequeue.testing", "carequeue.opentelemetry", "carequeue.prometheus")
 FIRST = ("queue", "worker", "job", "kind", "options", "repeat", "scheduler", "events", "flow", "children", "inspect")
 LAST = ("errors",)
 HEAD = """# Reference

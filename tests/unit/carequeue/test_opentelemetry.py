@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import subprocess
-import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,6 +13,7 @@ from hypothesis import strategies as st
 from opentelemetry import baggage, context, trace
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentelemetry.trace import SpanKind, StatusCode, TraceFlags
+from tests.extras import blocked
 from tests.spans import Observed, carrier_of, events_of
 
 from carequeue import InvalidOption, JobOptions, RateLimited, RetryAt, Telemetry, Unrecoverable
@@ -358,23 +357,6 @@ def test_a_tracing_that_fails_is_logged_and_hurts_nobody(
             found.settled(None)
     assert adding.carrier == ""
     assert [record.message for record in caplog.records] == ["telemetry.tracing_failed"] * complaints
-
-
-BLOCKED = """
-import sys
-class Refuse:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {blocked!r}:
-            raise ImportError(name)
-sys.meta_path.insert(0, Refuse())
-import carequeue, carequeue.testing
-{then}
-"""
-
-
-def blocked(names: set[str], then: str = "") -> subprocess.CompletedProcess[str]:
-    program = BLOCKED.format(blocked=names, then=then)
-    return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
 
 
 def test_the_library_needs_neither_extra() -> None:
