@@ -1,19 +1,19 @@
-"""What only carequeue knows does not disturb Node: expiry."""
+"""What only carequeue knows does not disturb Node: expiry, dead letters."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from carequeue import JobState, Worker
+from carequeue import JobState, Queue, Worker
 from carequeue.testing import FakeClock, Signal, drain
 
 if TYPE_CHECKING:
     from tests.interop.support import Node
 
-    from carequeue import Queue
+    from carequeue import Job
 
 pytestmark = [pytest.mark.node, pytest.mark.redis]
 
@@ -56,3 +56,38 @@ async def test_jobs_that_node_adds_expire_too(node: Node, queue: Queue, redis_ur
 
     assert [job.id for (job,) in ran.calls] == ["b"]
     assert (await queue.counts()).failed == 2
+
+
+async def test_node_reads_works_off_and_removes_dead_letters(node: Node, queue: Queue, redis_url: str) -> None:
+    def fail(job: Job[Any]) -> None:
+        raise ValueError("torn")
+
+    async with Queue(f"{queue.name}-dead", redis_url) as letters:
+        for job_id in ("a", "b", "c"):
+            await queue.add("paint", {"acts": [{}], "colour": "réd/☃"}, job_id=job_id, dead_letters=letters.name)
+        await drain(Worker(queue.name, redis_url, fail))
+
+        await node.make("Queue", "dead", letters.name)
+        letter = await node.call("dead", "getJob", f"dead:{queue.name}:a", keep="letter")
+        assert (letter["name"], letter["attemptsMade"]) == ("paint", 0)
+        told = {key: letter["data"][key] for key in ("queue", "jobId", "reason", "attemptsMade", "data", "opts")}
+        assert told == {
+            "queue": queue.name, "jobId": "a", "reason": "torn", "attemptsMade": 1,
+            "data": {"acts": [{}], "colour": "réd/☃"},
+            "opts": {"attempts": 0, "jobId": "a", "deadLetters": letters.name},
+        }  # fmt: skip
+        assert await node.call("dead", "getJobCounts", "wait") == {"wait": 3}
+        await node.call("letter", "remove")
+        await node.make("Worker", "w", letters.name)
+        await node.wait_for("w", "completed", 2)
+        await node.drop("w")
+        assert (await letters.counts()).completed == 2
+
+        # an original that Node retries is an ordinary job
+        await node.make("Queue", "q", queue.name)
+        await node.call("q", "getJob", "b", keep="b")
+        await node.call("b", "retry")
+        await node.make("Worker", "w", queue.name)
+        await node.wait_for("w", "completed", 3)
+        await letters.pause()
+        await letters.obliterate()

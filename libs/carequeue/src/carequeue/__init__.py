@@ -1,6 +1,7 @@
 """A typed asyncio job queue on Redis or Valkey that speaks BullMQ's wire format."""
 
 from carequeue.children import Child, ChildCounts, Children, ChildState
+from carequeue.dead_letters import DeadLetter
 from carequeue.errors import (
     AccessRefused,
     AttemptCancelled,
@@ -64,6 +65,7 @@ __all__ = [
     "Children",
     "ConnectionLost",
     "Counts",
+    "DeadLetter",
     "Deduplication",
     "Event",
     "Flow",

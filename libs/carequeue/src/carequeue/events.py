@@ -50,7 +50,8 @@ class Event:
 
     `name`: added, waiting, delayed, active, progress, completed, failed, retries-exhausted, stalled,
     waiting-children, removed, cleaned, drained, paused, resumed, duplicated, deduplicated, one of somebody's own, or of
-    ours: blocked (the job waits for a child that failed; `fields["child"]`), expired (it fails: its time was over).
+    ours: blocked (the job waits for a child that failed; `fields["child"]`), expired (it fails: its time was over),
+    dead-lettered (`fields["letterId"]`).
     """
 
     id: str

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 from uuid import uuid4
 
+from carequeue.dead_letters import letters_base
 from carequeue.errors import InvalidOption
 from carequeue.kind import JobKind, NewJob, check_name
 from carequeue.options import UNSAID, JobOptions, JobWords, ParentRef
@@ -226,7 +227,8 @@ class FlowProducer(Connected):
         here = ParentRef(job_id, base)
         children = tuple(self._plan(child, here, now, trace, is_root=False) for child in node.children)
         place: Place = ("parent" if children else "") if is_root else ("both" if children else "child")
-        return _Planned(node, NodeRecord(base, job, place), children)
+        letters = letters_base(options.dead_letters, QueueKeys(node.prefix or self._prefix, node.queue))
+        return _Planned(node, NodeRecord(base, job, place), children, letters)
 
     async def _calls(self, trees: Sequence[_Planned]) -> list[list[_Planned]]:
         """The trees that go out together.
@@ -241,7 +243,7 @@ class FlowProducer(Connected):
         size, place = 0, -1
         for tree in trees:
             if self._source.in_cluster:
-                check_together(*(node.record.base for node in tree))
+                check_together(*(base for node in tree for base in (node.record.base, node.letters)))
             length, here = sum(1 for _ in tree), self._source.place(tree.record.base)
             if not calls or size + length > AT_ONCE or here != place:
                 calls.append([])
@@ -262,6 +264,8 @@ class _Planned:
     node: FlowNode
     record: NodeRecord
     children: tuple[_Planned, ...]
+    letters: str = ""
+    """`prefix:queue` of the queue that gets a letter about the job, if it names one."""
 
     @property
     def key(self) -> str:

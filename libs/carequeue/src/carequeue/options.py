@@ -168,6 +168,7 @@ class JobWords(TypedDict, total=False):
     telemetry_metadata: str | None
     omit_context: bool | None
     timeout: timedelta | None
+    dead_letters: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,6 +217,8 @@ class JobOptions:
     """It takes no trace along, neither the one in which it is added nor that of an attempt that failed."""
     timeout: timedelta | None = None
     """How long one attempt may take, counted from when its handler begins; the worker's own if unsaid."""
+    dead_letters: str | None = None
+    """The queue that gets a letter if the job fails for good; of the same prefix. None: what its worker says."""
 
     def __post_init__(self) -> None:
         if self.job_id is not None:
@@ -228,6 +231,7 @@ class JobOptions:
         if self.run_at is not None:
             _check_aware("run_at", self.run_at)
         self._check_expiry()
+        check_letters_queue(self.dead_letters)
         if self.timestamp is not None:
             _check_aware("timestamp", self.timestamp)
         if self.priority is not None and not 0 <= self.priority <= MAX_PRIORITY:
@@ -303,6 +307,11 @@ def _check_longer_than_nothing(name: str, span: timedelta | None) -> None:
         raise InvalidOption(f"{name} is longer than nothing, got {span}")
 
 
+def check_letters_queue(name: str | None) -> None:
+    if name is not None and (not name or ":" in name):
+        raise InvalidOption(f"dead_letters is the name of a queue: not empty, without ':', got {name!r}")
+
+
 UNSAID = JobOptions()
 _NAMES = tuple(field.name for field in fields(JobOptions))
 
@@ -328,6 +337,7 @@ class WorkerWords(TypedDict, total=False):
     max_data_points: int | None
     timeout: timedelta | None
     cancel_grace: timedelta
+    dead_letters: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -370,8 +380,11 @@ class WorkerOptions:
     """How long one attempt may take, if its job does not say it; None: as long as it wants."""
     cancel_grace: timedelta = timedelta(seconds=5)
     """How long a handler that was told to end may take to clean up. Then its attempt is given up."""
+    dead_letters: str | None = None
+    """The queue that gets a letter for each job that fails for good, unless the job names another one."""
 
     def __post_init__(self) -> None:
+        check_letters_queue(self.dead_letters)
         if self.concurrency < 1:
             raise InvalidOption(f"concurrency is at least 1, got {self.concurrency}")
         for name in ("lock_duration", "stalled_interval", "drain_delay", "timeout"):

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack, overload
 
 from carequeue import scheduler
 from carequeue.children import Children
+from carequeue.dead_letters import DeadLetters
 from carequeue.errors import InvalidOption, JobNotFound
 from carequeue.inspect import WIRE_STATES, State
 from carequeue.job import Job, JobState
 from carequeue.kind import JobKind, NewJob, check_name
-from carequeue.limits import Limits
 from carequeue.options import MAX_PRIORITY, UNSAID, ZERO, JobOptions, JobWords, ParentRef
 from carequeue.store.administration import AT_ONCE, Administration
 from carequeue.store.commands import DEFAULT_MAX_EVENTS, Commands
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 P = TypeVar("P")
 
 
-class Queue(Limits):
+class Queue(DeadLetters):
     """A queue by its name: `async with Queue("reminders", "redis://localhost") as queue`.
 
     `connection` is a URL, or a ready client, which stays yours to close (docs/connections.md). `default_options` hold
@@ -106,6 +106,7 @@ class Queue(Limits):
 
     async def _add(self, operation: Operation, jobs: Sequence[NewJob[P]]) -> list[Job[P]]:
         with self.telemetry.adding(operation, self.name, [job.name for job in jobs]) as adding:
+            self._check_letters({job.options.dead_letters for job in jobs} | {self._defaults.dead_letters})
             now = self._now()
             record = JobEncoder(self._defaults, from_ms(now), adding.carrier).record
             records = [record(job) for job in jobs]  # all of them, so that one that does not fit costs none
@@ -348,6 +349,7 @@ class Queue(Limits):
             raise InvalidOption(
                 "the runs of a scheduler are not deduplicated: one that is kept out would end the chain"
             )
+        self._check_letters([said.dead_letters])
         now = self._now()
         record = encode_job(new, self._defaults, from_ms(now))
         opts = {word: value for word, value in encode_options(said).items() if (word, value) != ("attempts", 0)}

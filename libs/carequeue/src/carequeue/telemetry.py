@@ -45,6 +45,7 @@ EVENTS: Mapping[str, tuple[str, ...]] = {
     "job.abandoned": ("queue", "job_id"),
     "job.stalled": ("queue", "job_id"),
     "job.expired": ("queue", "job_id", "name"),
+    "job.dead_lettered": ("queue", "job_id", "name", "letters"),
     "job.progress": ("queue", "job_id"),
     "job.blocked_parent": ("queue", "job_id", "parent_id"),
     "job.unreported": ("queue", "job_id", "code"),
@@ -65,8 +66,9 @@ EVENTS: Mapping[str, tuple[str, ...]] = {
 job could run until its first attempt started, None for later ones. `job.ended`: the handler that `job.started` told of
 is over, however it ended and whoever has the job; how it ended is told once Redis has taken it. `job.retrying` is a
 failed attempt that is followed by another one after `delay`, or a `RetryAt`. `job.expired` is one that was taken when
-its time was over, and did not run. `job.parked` is a job that waits for its children. `job.blocked_parent` is a child
-that failed and did not say what that means: its parent waits for ever, unless somebody retries or removes the child.
+its time was over, and did not run. `job.dead_lettered` is one that failed for good and has a letter in the queue
+`letters` (`prefix:queue`). `job.parked` is a job that waits for its children. `job.blocked_parent` is a child that
+failed and did not say what that means: its parent waits for ever, unless somebody retries or removes the child.
 `job.abandoned` is a job in a thread that did not end before a closing worker's deadline: the stall check rescues it.
 `handler.unstoppable` is an attempt that was given up while its handler, told to end, goes on and keeps its slot.
 `job.unreported` is a job whose end Redis refused (`code`), because somebody else decides about it.

@@ -44,6 +44,8 @@ class Finish:
     """What the next attempt is told of this one, as `tm`."""
     counts: bool = True
     """Whether this was an attempt; never one for `expired`, `wait` and `children`."""
+    dead_letters: str = ""
+    """failed, expired: base key of the queue that gets a letter, in the same slot; empty: none does."""
 
     @property
     def more(self) -> str:
@@ -58,6 +60,8 @@ class Finish:
         }
         if self.trace:
             said["trace"] = self.trace
+        if self.dead_letters:
+            said["letters"] = self.dead_letters
         return json.dumps(said)
 
 

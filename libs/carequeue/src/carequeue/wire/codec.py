@@ -35,6 +35,7 @@ PLAIN_OPTIONS = {
     "size_limit": "sizeLimit",
     "telemetry_metadata": "tm",
     "omit_context": "omc",
+    "dead_letters": "deadLetters",
 }
 """Options whose value is the same on the wire, by our name."""
 

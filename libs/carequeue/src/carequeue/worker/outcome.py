@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from carequeue.backoff import BackoffStrategy, Random
     from carequeue.job import Job
+    from carequeue.worker.letter_box import LetterBox
     from carequeue.worker.traces import Trace
 
 Kind = Literal["completed", "retrying", "failed", "expired", "parked", "handed_back"]
@@ -45,6 +46,11 @@ class Rules:
     keep_completed: KeepRule = KEEP_ALL
     keep_failed: KeepRule = KEEP_ALL
     strategies: Mapping[str, BackoffStrategy] = field(default_factory=dict[str, "BackoffStrategy"])
+    letters: LetterBox | None = None
+
+    def address(self, job: Job[Any]) -> tuple[str, str]:
+        """Where a letter about the job goes, as LetterBox says."""
+        return ("", "") if self.letters is None else self.letters.address(job)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +129,10 @@ def expired(attempt: Attempt, rules: Rules) -> Outcome:
     job = attempt.job
     keep = _own_keep_rule(job, "removeOnFail") or rules.keep_failed
     traces = stringify(list(job.stacktrace))
-    finish = Finish(job.id, attempt.token, "expired", EXPIRED, traces, keep=keep, counts=False)
+    letters, note = rules.address(job)
+    finish = Finish(
+        job.id, attempt.token, "expired", EXPIRED + note, traces, keep=keep, counts=False, dead_letters=letters
+    )
     return Outcome("expired", finish, job, seconds=attempt.seconds)
 
 
@@ -174,14 +183,16 @@ def _retried_or_failed(attempt: Attempt, error: BaseException, rules: Rules) -> 
 
 def _failed(attempt: Attempt, error: BaseException, rules: Rules, note: str = "") -> Outcome:
     job = attempt.job
+    letters, more = rules.address(job)
     finish = Finish(
         job.id,
         attempt.token,
         "failed",
-        reason_of(error) + note,
+        reason_of(error) + note + more,
         stacktrace_of(job, error),
         keep=_own_keep_rule(job, "removeOnFail") or rules.keep_failed,
         attempts=job.attempts_allowed,
+        dead_letters=letters,
     )
     return Outcome("failed", finish, job, error=error, seconds=attempt.seconds)
 

@@ -71,6 +71,13 @@ class Reporter:
             self._hooks.call("expired", self._afterwards(outcome))
         elif outcome.finish.value and self._hooks.wanted("failed"):  # a RetryAt, or handing back, gives no reason
             self._hooks.call("failed", self._afterwards(outcome), outcome.error)
+        if outcome.finish.dead_letters:
+            self._lettered(outcome)
+
+    def _lettered(self, outcome: Outcome) -> None:
+        job, queue = outcome.job, outcome.finish.dead_letters
+        log.info("job.dead_lettered", extra=self._setting.about(job_id=job.id, letters=queue))
+        self._setting.emit("job.dead_lettered", job_id=job.id, name=job.name, letters=queue)
 
     def _blocked(self, outcome: Outcome) -> None:
         job, parent = outcome.job, outcome.job.parent

@@ -8,9 +8,10 @@ import random
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from carequeue.errors import AccessRefused, ConnectionLost, InvalidOption, WorkerNotStarted
+from carequeue.dead_letters import letters_base
+from carequeue.errors import AccessRefused, ConnectionLost, InvalidOption, NotPermitted, WorkerNotStarted
 from carequeue.options import WorkerOptions
-from carequeue.store.connection import client_name, source_of
+from carequeue.store.connection import check_together, client_name, source_of
 from carequeue.store.server import WORKER, Rights, check_server, greet
 from carequeue.telemetry import Telemetry
 from carequeue.wire.keep import keep_rule
@@ -19,6 +20,7 @@ from carequeue.worker.assembly import Assembly
 from carequeue.worker.clock import Clock, SystemClock
 from carequeue.worker.handlers import Handlers, Registration
 from carequeue.worker.hooks import Hook, HookName, Hooks
+from carequeue.worker.letter_box import LetterBox
 from carequeue.worker.outage import Outage
 from carequeue.worker.outcome import Rules
 from carequeue.worker.setting import Setting
@@ -78,6 +80,9 @@ class Worker:
         self._keys = QueueKeys(prefix, queue)
         self._source = source_of(connection)
         self._source.place(self._keys.base)
+        base = letters_base(self._options.dead_letters, self._keys)
+        if self._source.in_cluster:
+            check_together(self._keys.base, base)
         self._strategies = backoff_strategies or {}
         self._clock = clock or SystemClock()
         self._handlers = Handlers()
@@ -303,6 +308,7 @@ class Worker:
             try:
                 await check_server(client, in_cluster=self._source.in_cluster)
                 await Rights(client, self._keys).check(*WORKER)
+                await self._check_letters(client)
                 await greet(blocking)
             except AccessRefused:
                 raise
@@ -311,6 +317,15 @@ class Worker:
             else:
                 self._outage.answered()
                 return
+
+    async def _check_letters(self, client: LinkedRedis) -> None:
+        name = self._options.dead_letters
+        if name is None:
+            return
+        try:
+            await Rights(client, QueueKeys(self.prefix, name)).check("step")
+        except NotPermitted as error:
+            raise NotPermitted(f"this worker may not write to its dead_letters, {name!r}: {error}") from error
 
     async def _wind_up(self, assembly: Assembly, shutdown: Shutdown, grace: timedelta) -> None:
         await assembly.stop_listening()
@@ -339,7 +354,8 @@ class Worker:
     def _rules(self) -> Rules:
         options = self._options
         keep_completed, keep_failed = keep_rule(options.keep_completed), keep_rule(options.keep_failed)
-        return Rules(random.random, keep_completed, keep_failed, self._strategies)
+        letters = LetterBox(self._keys, options.dead_letters, self._source.in_cluster)
+        return Rules(random.random, keep_completed, keep_failed, self._strategies, letters)
 
     def _signalled(self) -> None:
         if self._stop.is_set() and self._shutdown is not None:

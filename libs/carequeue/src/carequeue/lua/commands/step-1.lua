@@ -15,13 +15,13 @@
   ARGV[10…] for each ended job 6 arguments: id, token, verdict (completed | failed | expired | retry | delayed | wait |
            children), return value JSON or reason, keep rule `count/age ms/limit`, and empty or, of what did not
            complete or is traced, as JSON: stacktrace (JSON), due (ms), attempts (allowed), counts (whether this was
-           an attempt), trace (what its next attempt is told of this one)
+           an attempt), trace (what its next attempt is told of this one), letters (base key of the queue that gets one)
 
   Output: {a code for each ended job, {id, fields, id, fields, …}, when the next delayed job is due or 0,
           ms left of a rate limit or 0, 1 if the queue ran dry}
           codes: 0, 1 it failed and keeps its parent waiting, -1 no such job, -2 no lock, -3 not active,
           -4 pending children, -6 another's lock, -9 failed children
-  Events: completed, failed, expired, retries-exhausted, delayed, waiting, waiting-children, blocked, active, drained, added
+  Events: completed, failed, expired, retries-exhausted, delayed, waiting, waiting-children, blocked, active, drained, added, dead-lettered, duplicated
 ]]
 --- @include "queueKeys"
 --- @include "queueMeta"
@@ -74,7 +74,7 @@ local function readEnd(at, lock, held)
   if more ~= '' then
     more = cjson.decode(more)
     job.stacktrace, job.due, job.attempts, job.counts = more.stacktrace, more.due, more.attempts, more.counts
-    job.trace = more.trace
+    job.trace, job.letters = more.trace, more.letters
   end
   if verdict == 'expired' then
     job.verdict, job.expired = 'failed', true

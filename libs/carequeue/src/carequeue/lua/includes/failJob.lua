@@ -4,6 +4,7 @@
 --- @include "leaveParent"
 --- @include "releaseDeduplication"
 --- @include "removeJobKeys"
+--- @include "sendLetter"
 --- @include "settleParentOfFailed"
 
 local function failJob(keys, meta, job, failed, now)
@@ -13,6 +14,9 @@ local function failJob(keys, meta, job, failed, now)
   end
   if job.parentKey then
     settleParentOfFailed(job.key, job.parentKey, job.parent, job.value, now)
+  end
+  if job.letters then
+    sendLetter(keys, job, job.letters, now)
   end
   if keepsNone(job.keep) then
     removeJobKeys(job.key)
