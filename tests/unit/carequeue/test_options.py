@@ -9,7 +9,8 @@ import pytest
 
 from carequeue.errors import InvalidOption, RetryAt
 from carequeue.kind import JobKind, NewJob
-from carequeue.options import UNSAID, Backoff, JobOptions, KeepJobs, WorkerOptions, check_job_id
+from carequeue.options import UNSAID, Backoff, JobOptions, KeepJobs, check_job_id
+from carequeue.worker_options import WorkerOptions
 
 NAIVE = datetime(2026, 1, 1)  # noqa: DTZ001 - what is refused
 SECOND = timedelta(seconds=1)

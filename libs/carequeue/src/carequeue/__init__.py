@@ -45,13 +45,13 @@ from carequeue.options import (
     OnFailure,
     ParentRef,
     RateLimit,
-    WorkerOptions,
 )
 from carequeue.queue import Queue
 from carequeue.repeat import Repeat
 from carequeue.scheduler import Scheduler
 from carequeue.telemetry import Telemetry
 from carequeue.worker import JobContext, ThreadJobContext, Worker
+from carequeue.worker_options import WorkerOptions
 
 __all__ = [
     "AccessRefused",

@@ -22,13 +22,13 @@ from carequeue.worker.threads import Threads
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable
 
-    from carequeue.options import WorkerOptions
     from carequeue.store.client import LinkedRedis
     from carequeue.wire.keys import QueueKeys
     from carequeue.worker.handlers import Handlers
     from carequeue.worker.outcome import Rules
     from carequeue.worker.setting import Setting
     from carequeue.worker.slots import Slots
+    from carequeue.worker_options import WorkerOptions
 
 
 CANCEL_AGAIN = 0.05

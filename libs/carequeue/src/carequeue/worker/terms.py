@@ -9,7 +9,7 @@ from uuid import uuid4
 from carequeue.wire.times import span_ms
 
 if TYPE_CHECKING:
-    from carequeue.options import WorkerOptions
+    from carequeue.worker_options import WorkerOptions
 
 
 @dataclass(frozen=True, slots=True)

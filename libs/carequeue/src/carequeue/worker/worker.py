@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from carequeue.dead_letters import letters_base
 from carequeue.errors import AccessRefused, ConnectionLost, InvalidOption, NotPermitted, WorkerNotStarted
-from carequeue.options import WorkerOptions
 from carequeue.store.connection import check_together, client_name, source_of
 from carequeue.store.server import WORKER, Rights, check_server, greet
 from carequeue.telemetry import Telemetry
@@ -28,6 +27,7 @@ from carequeue.worker.signals import stop_signals
 from carequeue.worker.slots import Slots
 from carequeue.worker.terms import terms_of
 from carequeue.worker.traces import Traces
+from carequeue.worker_options import WorkerOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -37,10 +37,10 @@ if TYPE_CHECKING:
 
     from carequeue.backoff import BackoffStrategy
     from carequeue.kind import JobKind
-    from carequeue.options import WorkerWords
     from carequeue.store.client import LinkedRedis
     from carequeue.store.connection import Connection
     from carequeue.worker.shutdown import Shutdown
+    from carequeue.worker_options import WorkerWords
 
 P = TypeVar("P")
 H = TypeVar("H", bound=Hook)
