@@ -37,6 +37,7 @@ QUEUE_COUNTERS = {
 NAME_COUNTERS = {
     "job.added": ("jobs_added", "Jobs added by this process, those that were there already included."),
     "job.expired": ("jobs_expired", "Jobs whose time was over when they were taken."),
+    "job.dead_lettered": ("jobs_dead_lettered", "Jobs that failed for good and left a letter in another queue."),
 }
 """By event: a counter for each queue and name of jobs."""
 
