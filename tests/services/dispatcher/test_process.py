@@ -12,7 +12,9 @@ import urllib.request
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.waiting import eventually
 
+from carecircle.jobs import HOUSEKEEPING, REMINDERS
 from carecircle_cli.engines.process import free_port
 
 if TYPE_CHECKING:
@@ -88,6 +90,22 @@ async def test_it_starts_says_that_it_is_well_and_stops_with_code_0(
     status, ready = await process.get("/readyz")
     assert (status, json.loads(ready)["status"]) == (200, "ok")
     assert "reminder_oldest_unsent_seconds 0.0" in (await process.get("/metrics"))[1]
+    assert await process.stop() == 0
+
+
+@pytest.mark.postgres
+@pytest.mark.redis
+async def test_its_metrics_tell_what_its_workers_do(
+    start: Callable[..., Any], new_database_url: str, redis_url: str
+) -> None:
+    process = await start(DATABASE_URL=new_database_url, REDIS_URL=redis_url)
+
+    async def told() -> bool:
+        page = (await process.get("/metrics"))[1]
+        return all(f'carequeue_workers{{queue="{name}"}} 1.0' in page for name in (REMINDERS, HOUSEKEEPING))
+
+    await process.logged("worker.started")
+    await eventually(told, "both workers are counted")
     assert await process.stop() == 0
 
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from carecircle.channels import ChannelSpec
     from carecircle_dispatcher.settings import DispatcherSettings
+    from carequeue import Telemetry
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -59,8 +60,8 @@ async def serve(
         reconciler = Reconciler(database, queues, channels, housekeeping, watch, metrics, settings)
         feeder = Feeder(watch, reminders.due, reminders.decide, concurrency=settings.concurrency)
         workers = (
-            reminders.attach(_worker(REMINDERS, client, settings, settings.concurrency)),
-            housekeeping.attach(_worker(HOUSEKEEPING, client, settings, 1)),
+            reminders.attach(_worker(REMINDERS, client, settings, settings.concurrency, metrics.telemetry)),
+            housekeeping.attach(_worker(HOUSEKEEPING, client, settings, 1, metrics.telemetry)),
         )
         checks = {"postgres": Check(partial(answers, database), needed=True), "redis": Check(watch.is_up)}
         await stack.enter_async_context(Health(settings.health_host, settings.health_port, metrics, checks))
@@ -72,11 +73,12 @@ async def serve(
                 group.create_task(serve_queue(note_failures(worker, metrics), stop, budgets.stop_grace))
 
 
-def _worker(name: str, client: Redis, settings: DispatcherSettings, concurrency: int) -> Worker:
+def _worker(name: str, client: Redis, settings: DispatcherSettings, concurrency: int, telemetry: Telemetry) -> Worker:
     return Worker(
         name,
         client,
         prefix=settings.queue_prefix,
         name=worker_name(),
         concurrency=concurrency,
+        telemetry=telemetry,
     )

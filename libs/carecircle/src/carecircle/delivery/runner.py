@@ -68,6 +68,7 @@ async def run_channel(channel: Channel, settings: Settings, stop: asyncio.Event)
                 prefix=settings.queue_prefix,
                 name=options.worker,
                 concurrency=settings.concurrency,
+                telemetry=metrics.telemetry,
             )
         )
         feeder = Feeder(watch, runner.due, runner.attempt, concurrency=settings.concurrency)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from carequeue import Telemetry
+from carequeue.prometheus import PrometheusTelemetry
+
 BUCKETS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 14400)
 DUE_TO_SENT = "From when a reminder was to go out until the provider took it."
 MISSED = "Doses whose window ended unanswered: missed (somebody was reminded) or unknown (nobody was)."
@@ -32,6 +35,8 @@ class Metrics:
         self.channel_paused = self._gauge("reminder_channel_paused", CHANNEL_PAUSED, "channel")
         self.redis_up = self._gauge("reminder_redis_up", REDIS_UP)
         self.clock_skew = self._gauge("reminder_clock_skew_seconds", CLOCK_SKEW)
+        self.telemetry = Telemetry(PrometheusTelemetry(self.registry))
+        """For the workers of this process: what they do is counted as `carequeue_…`."""
         for state in ("missed", "unknown"):
             self.missed.labels(state)  # 0 from the start: an alert can tell that from nothing
 

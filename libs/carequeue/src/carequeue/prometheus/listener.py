@@ -57,6 +57,8 @@ class PrometheusTelemetry:
         max_job_names: int = MOST_NAMES,
         buckets: Sequence[float] = BUCKETS,
     ) -> None:
+        self.registry: CollectorRegistry = registry
+        """Where all of it is registered."""
         self._names = JobNames(max_job_names)
         self._counts = QueueCounts()
         registry.register(self._counts)
