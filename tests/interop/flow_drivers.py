@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tests.interop import words
-from tests.interop.node_driver import NodeDriver, Refused
-from tests.interop.our_driver import LOCK_MS, OurDriver, now, refusals
+from tests.interop.node_driver import NodeDriver
+from tests.interop.our_driver import OurDriver, refusals
 
 from carequeue import ChildState, FlowNode, FlowProducer
-from carequeue.store.commands import Finish, Step
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,8 +67,8 @@ class NodeFlowDriver(NodeDriver):
     async def remove_unprocessed(self, job_id: str) -> None:
         await self.job(job_id, "removeUnprocessedChildren")
 
-    async def wait_for_children(self, job_id: str) -> None:
-        await self.job(job_id, "moveToWaitingChildren", self._tokens[job_id], {})
+    async def wait_for_children(self, job_id: str) -> Any:
+        return await self.job(job_id, "moveToWaitingChildren", self._tokens[job_id], {})
 
     def _tree(self, tree: Tree) -> dict[str, Any]:
         job_id, options, children = tree
@@ -144,11 +143,9 @@ class OurFlowDriver(OurDriver):
         with refusals():
             await self._queue.children(job_id).remove_unprocessed()
 
-    async def wait_for_children(self, job_id: str) -> None:
-        finish = Finish(job_id, self._held[job_id].token, "children")
-        reply = await self._commands.step(Step([finish], 0, now(), "t", 0, LOCK_MS))
-        if reply.codes[0] < 0:
-            raise Refused(str(reply.codes))
+    async def wait_for_children(self, job_id: str) -> Any:
+        with refusals():
+            return await self._held[job_id].move_to_waiting_children()
 
     def _node(self, tree: Tree) -> FlowNode:
         job_id, options, children = tree

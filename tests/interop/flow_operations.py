@@ -173,6 +173,16 @@ FLOWS = [
         *done("a"),
         *LOOK,
     ),
+    case("wait_for_no_children", add("p"), ("take", 1), ("wait_for_children", "p"), ("complete", "p", 1), ("counts",)),
+    case(
+        "wait_for_children_without_a_lock",
+        add("p"),
+        ("take", 1),
+        add("a", parent="p"),
+        ("lose_lock", "p"),
+        ("wait_for_children", "p"),
+        ("counts",),
+    ),
     case(
         "get_a_flow",
         flow("p", node("a", node("a1"), node("a2")), node("b")),

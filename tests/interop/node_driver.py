@@ -179,6 +179,16 @@ class NodeDriver(Side):
     async def _finish(self, job_id: str, method: str, value: Any) -> None:
         await self.job(job_id, method, value, self._tokens[job_id], False)
 
+    async def move_to_delayed(self, job_id: str, at: Any) -> None:
+        await self.job(job_id, "moveToDelayed", moment(at), self._tokens[job_id])
+
+    async def move_to_wait(self, job_id: str) -> None:
+        await self.job(job_id, "moveToWait", self._tokens[job_id])
+
+    async def extend_lock(self, job_id: str, duration: int) -> None:
+        if not await self.job(job_id, "extendLock", self._tokens[job_id], duration):
+            raise Refused(f"{job_id} is not held")
+
     async def check_stalled(self) -> Any:
         return await self.call("hand", "moveStalledJobsToWait")
 

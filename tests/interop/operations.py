@@ -192,6 +192,32 @@ TAKING = [
     ),
 ]
 
+BY_HAND = [
+    case("delayed_by_hand", add("a", attempts=2), ("take", 1), ("move_to_delayed", "a", "+7200"), ("jobs", "delayed")),
+    case("delayed_by_hand_into_the_past", add("a"), ("take", 1), ("move_to_delayed", "a", LONG_AGO), ("counts",)),
+    case("delayed_by_hand_by_priority", add("a", priority=2), ("take", 1), ("move_to_delayed", "a", "+7200")),
+    case("delayed_by_hand_without_a_lock", add("a"), ("take", 1), ("lose_lock", "a"), ("move_to_delayed", "a", "+72")),
+    case("handed_back", add("a"), add("b"), ("take", 1), ("move_to_wait", "a"), ("jobs", "waiting"), ("take", 1)),
+    case("handed_back_lifo", add("a", lifo=True), add("b"), ("take", 1), ("move_to_wait", "a"), ("jobs", "waiting")),
+    case(
+        "handed_back_by_priority",
+        *[add(name, priority=3) for name in ("a", "b")],
+        *[("take", 1), ("move_to_wait", "a"), ("jobs", "prioritized")],
+    ),
+    case("handed_back_under_another_lock", add("a"), ("take", 1), ("steal_lock", "a"), ("move_to_wait", "a")),
+    case("handed_back_while_paused", add("a"), ("take", 1), ("pause",), ("move_to_wait", "a"), ("counts",)),
+    case("lock_extended", add("a"), ("take", 1), ("extend_lock", "a", HOUR), ("complete", "a", 1)),
+    case("lock_extended_too_late", add("a"), ("take", 1), ("lose_lock", "a"), ("extend_lock", "a", HOUR), ("counts",)),
+    case("lock_of_another_extended", add("a"), ("take", 1), ("steal_lock", "a"), ("extend_lock", "a", HOUR)),
+    case(
+        "taken_from_a_schedule",
+        ("schedule", "s", {"every": HOUR}, {"name": "tick", "data": {"n": 1}}),
+        ("take", 2),
+        ("counts",),
+        ("schedulers",),
+    ),
+]
+
 CHANGING = [
     case("update_data", add("a", {"n": 1}), ("update_data", "a", {"n": 2}), ("update_data", "missing", {})),
     case(
@@ -502,4 +528,4 @@ WORKING = [
     ),
 ]
 
-CASES = [*ADDING, *TAKING, *CHANGING, *REMOVING, *STALLING, *SCHEDULING, *WORKING]
+CASES = [*ADDING, *TAKING, *BY_HAND, *CHANGING, *REMOVING, *STALLING, *SCHEDULING, *WORKING]

@@ -1,4 +1,4 @@
-"""How carequeue does each operation: by its public names, and by the store's step where a test takes and ends jobs."""
+"""How carequeue does each operation: by its public names."""
 
 from __future__ import annotations
 
@@ -11,26 +11,28 @@ from tests.interop import words
 from tests.interop.acting import Painter
 from tests.interop.node_driver import WORKER, Refused, Side, moment
 
-from carequeue import CarequeueError, NewJob, Queue, RateLimit, Unrecoverable, Worker, WorkerOptions
+from carequeue import CarequeueError, ManualWorker, NewJob, Queue, RateLimit, Worker, WorkerOptions
 from carequeue.options import JobOptions
-from carequeue.store.commands import Commands, Step
+from carequeue.store.commands import Commands
 from carequeue.testing import Signal
-from carequeue.wire.codec import Codec
 from carequeue.wire.keys import QueueKeys
 from carequeue.wire.times import to_ms
-from carequeue.worker.outcome import Attempt, Rules, raised, returned
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from redis.asyncio import Redis
 
-    from carequeue.store.commands import FetchedJob
-    from carequeue.worker.outcome import Outcome
+    from carequeue import HeldJob
 
-LOCK_MS = 30_000
 STATES = {"wait": "waiting"}
-RULES = Rules(random=lambda: 0.5)
+
+
+class Careless(ManualWorker):
+    """BullMQ's `getNextJob` hands out what is condemned, which ours fails; this does as BullMQ's."""
+
+    async def _turned_away(self, held: HeldJob[Any]) -> bool:
+        return False
 
 
 class OurDriver(Side):
@@ -41,13 +43,15 @@ class OurDriver(Side):
         self._prefix = prefix
         self._queue = Queue(queue, redis_url, prefix=prefix)
         self._commands = Commands(self._queue.client, QueueKeys(prefix, queue))
-        self._held: dict[str, FetchedJob] = {}
-        self._taken = 0
+        options = WorkerOptions(name=WORKER, skip_stalled_check=True)
+        self._hand = Careless(queue, redis_url, prefix=prefix, options=options)
+        self._held: dict[str, HeldJob[Any]] = {}
 
     async def start(self) -> None:
         await self._queue.open()
 
     async def stop(self) -> None:
+        await self._hand.close()
         await self._queue.close()
 
     async def add(self, name: str, data: Any, options: dict[str, Any]) -> Any:
@@ -60,28 +64,35 @@ class OurDriver(Side):
             return [job.id for job in await self._queue.add_bulk(new)]
 
     async def take(self, count: int) -> Any:
-        step = Step([], count, now(), "t", self._taken + 1, LOCK_MS, WORKER)
-        reply = await self._commands.step(step)
-        self._taken += count
-        self._held |= {job.id: job for job in reply.jobs}
-        return [job.id for job in reply.jobs]
+        ids: list[str] = []
+        while len(ids) < count and (held := await self._hand.next_job()):
+            self._held[held.id] = held
+            ids.append(held.id)
+        return ids
 
     async def complete(self, job_id: str, value: Any) -> None:
-        await self._finish(job_id, lambda attempt: returned(attempt, value, RULES))
+        with refusals():
+            await self._held[job_id].complete(value)
 
     async def fail(self, job_id: str, message: str) -> None:
-        await self._finish(job_id, lambda attempt: raised(attempt, RuntimeError(message), RULES))
+        with refusals():
+            await self._held[job_id].fail(message)
 
     async def fail_for_good(self, job_id: str, message: str) -> None:
-        await self._finish(job_id, lambda attempt: raised(attempt, Unrecoverable(message), RULES))
+        with refusals():
+            await self._held[job_id].fail(message, for_good=True)
 
-    async def _finish(self, job_id: str, ended: Callable[[Attempt], Outcome]) -> None:
-        held, at = self._held[job_id], now()
-        codec: Codec[Any] = Codec(self._queue.name)
-        outcome = ended(Attempt(codec.job(held.id, held.fields), held.token, at))
-        reply = await self._commands.step(Step([outcome.finish], 0, at, "t", 0, LOCK_MS, WORKER))
-        if reply.codes[0] < 0:
-            raise Refused(str(reply.codes))
+    async def move_to_delayed(self, job_id: str, at: int) -> None:
+        with refusals():
+            await self._held[job_id].move_to_delayed(words.instant(moment(at)))
+
+    async def move_to_wait(self, job_id: str) -> None:
+        with refusals():
+            await self._held[job_id].move_to_wait()
+
+    async def extend_lock(self, job_id: str, duration: int) -> None:
+        with refusals():
+            await self._held[job_id].extend_lock(words.span(duration))
 
     async def check_stalled(self) -> Any:
         await self._commands.check_stalled(max_stalled=1, interval_ms=30_000, now=now())

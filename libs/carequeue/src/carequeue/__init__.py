@@ -33,9 +33,11 @@ from carequeue.errors import (
 )
 from carequeue.events import Event, QueueEvents
 from carequeue.flow import Flow, FlowNode, FlowProducer
+from carequeue.held import HeldJob
 from carequeue.inspect import Counts, Inspector, WorkerInfo
 from carequeue.job import Job, JobState
 from carequeue.kind import JobKind, NewJob
+from carequeue.manual import ManualWorker
 from carequeue.metrics import Metrics
 from carequeue.options import (
     Backoff,
@@ -71,6 +73,7 @@ __all__ = [
     "Flow",
     "FlowNode",
     "FlowProducer",
+    "HeldJob",
     "Inspector",
     "Instruction",
     "InvalidOption",
@@ -85,6 +88,7 @@ __all__ = [
     "JobState",
     "KeepJobs",
     "LockLost",
+    "ManualWorker",
     "Metrics",
     "NewJob",
     "NotPermitted",

@@ -94,7 +94,7 @@ class Assembly:
         return task
 
 
-async def end(tasks: Iterable[asyncio.Task[None]]) -> None:
+async def end(tasks: Iterable[asyncio.Task[Any]]) -> None:
     """Cancel tasks until they have ended.
 
     Once is not enough: redis-py sends through `asyncio.wait_for`, which on Python 3.11 swallows a cancellation that

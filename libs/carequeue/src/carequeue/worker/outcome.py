@@ -24,6 +24,7 @@ from carequeue.wire.times import span_ms, to_ms
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
     from carequeue.backoff import BackoffStrategy, Random
     from carequeue.job import Job
@@ -143,6 +144,13 @@ def traced(outcome: Outcome, trace: Trace) -> Outcome:
     if trace.carrier and outcome.kind in ("retrying", "failed"):
         finish = replace(finish, trace=trace.carrier)
     return replace(outcome, finish=finish, trace=trace)
+
+
+def postponed(attempt: Attempt, when: datetime) -> Outcome:
+    """Whoever holds it says that it is too early: it runs again at `when`, no attempt counted."""
+    due = max(to_ms(when), attempt.now)
+    finish = Finish(attempt.job.id, attempt.token, "delayed", due_ms=due, counts=False)
+    return Outcome("handed_back", finish, attempt.job, seconds=attempt.seconds)
 
 
 def reason_of(error: BaseException) -> str:
