@@ -152,7 +152,7 @@ class Adding:
     def __init__(self, telemetry: Telemetry | None, trace: AddingTrace | None) -> None:
         self._telemetry = telemetry
         self._trace = trace
-        self.carrier: str = trace.carrier if trace is not None else ""
+        self.carrier: str = (safely(getattr, trace, "carrier") or "") if trace is not None else ""
         """The trace that the jobs take with them; empty for none."""
 
     def __enter__(self) -> Self:

@@ -46,8 +46,10 @@ class Tracing(Protocol):
 class AddingTrace(Protocol):
     """One call that adds jobs."""
 
-    carrier: str
-    """What the jobs take with them as `tm`; empty for nothing."""
+    @property
+    def carrier(self) -> str:
+        """What the jobs take with them as `tm`; empty for nothing."""
+        ...
 
     def added(self, ids: Sequence[str]) -> None:
         """Redis has them, with these ids in the order of the names."""
@@ -61,8 +63,10 @@ class AddingTrace(Protocol):
 class AttemptTrace(Protocol):
     """One attempt at one job."""
 
-    carrier: str
-    """The attempt's own context as text; the next attempt points to it. Empty for none."""
+    @property
+    def carrier(self) -> str:
+        """The attempt's own context as text; the next attempt points to it. Empty for none."""
+        ...
 
     def enter(self) -> None:
         """Make it the current one of this task, and of the threads and calls that this task starts."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import TYPE_CHECKING, cast
 
 from opentelemetry import context, propagate
@@ -12,6 +13,9 @@ from opentelemetry.context import Context
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+    from opentelemetry.propagators.textmap import TextMapPropagator
+
+NOTHING: Context = Context()
 _JSON = json.JSONEncoder(separators=(",", ":"))
 
 
@@ -24,16 +28,19 @@ def written(current: Context) -> str:
 
 def read(text: object) -> Context:
     """The context that a job carries; an empty one for what nobody understands. What is current here plays no part."""
-    if not isinstance(text, str) or not text:
-        return Context()
+    return _read(text, propagate.get_global_textmap()) if isinstance(text, str) and text else NOTHING
+
+
+@lru_cache(maxsize=256)  # jobs that were added in one call carry the same, and so do a job's attempts
+def _read(text: str, propagator: TextMapPropagator) -> Context:
     try:
         found = json.loads(text)
     except (ValueError, RecursionError):
-        return Context()
+        return NOTHING
     if not isinstance(found, dict):
-        return Context()
+        return NOTHING
     pairs = cast("dict[str, object]", found)
-    return propagate.extract({name: value for name, value in pairs.items() if isinstance(value, str)}, Context())
+    return propagator.extract({name: value for name, value in pairs.items() if isinstance(value, str)}, NOTHING)
 
 
 @contextmanager

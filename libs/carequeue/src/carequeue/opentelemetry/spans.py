@@ -132,7 +132,10 @@ class AttemptSpan:
         self._job = job
         self._error_texts = error_texts
         self._over: int | None = None
-        self.carrier: str = carrier.written(own)
+
+    @property
+    def carrier(self) -> str:
+        return carrier.written(self._own)
 
     def enter(self) -> None:
         context.attach(self._own)  # the task's own context, which ends with it

@@ -218,9 +218,10 @@ class Executor:
 
     def _tell_start(self, job: Job[Any]) -> None:
         waited = None
-        if not job.attempts_made and job.started_at and job.added_at:
+        started, added = job.fields.get("processedOn"), job.fields.get("timestamp")
+        if not job.attempts_made and started and added:
             delay = job.raw_options.get("delay")
-            waited = (job.started_at - job.added_at).total_seconds() - (delay if isinstance(delay, int) else 0) / 1000
+            waited = (float(started) - float(added) - (delay if isinstance(delay, int) else 0)) / 1000
         attempt = job.attempts_made + 1
         self._setting.emit("job.started", job_id=job.id, name=job.name, attempt=attempt, waited=waited)
 

@@ -140,10 +140,9 @@ def expired(attempt: Attempt, rules: Rules) -> Outcome:
 def traced(outcome: Outcome, trace: Trace) -> Outcome:
     """The same with its trace, to which the next attempt points if this one failed."""
     trace.ended(outcome.kind, outcome.error, outcome.delay)
-    finish = outcome.finish
-    if trace.carrier and outcome.kind in ("retrying", "failed"):
-        finish = replace(finish, trace=trace.carrier)
-    return replace(outcome, finish=finish, trace=trace)
+    if outcome.kind not in ("retrying", "failed"):
+        return replace(outcome, trace=trace)
+    return replace(outcome, finish=replace(outcome.finish, trace=trace.carrier), trace=trace)
 
 
 def postponed(attempt: Attempt, when: datetime) -> Outcome:

@@ -40,14 +40,18 @@ class Traces:
 class Trace:
     """One attempt as its trace sees it. Whatever tracing raises stays here."""
 
-    __slots__ = ("_open", "_trace", "carrier")
+    __slots__ = ("_omits", "_open", "_trace")
 
     def __init__(self, trace: AttemptTrace, open_ones: set[Trace], *, omits: bool) -> None:
         self._trace = trace
         self._open = open_ones
         self._open.add(self)
-        self.carrier: str = "" if omits else trace.carrier
-        """What the next attempt is told of this one; empty for nothing."""
+        self._omits = omits
+
+    @property
+    def carrier(self) -> str:
+        """This attempt as others may continue it: the next attempt, a process. Empty for nothing."""
+        return "" if self._omits else safely(getattr, self._trace, "carrier") or ""
 
     def note(self, event: str, **about: str | float) -> None:
         safely(self._trace.note, event, **about)
