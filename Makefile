@@ -55,8 +55,8 @@ interop-setup: setup-dev
 # ---- benchmarks
 
 .PHONY: bench
-bench: setup-dev interop-setup ## carequeue beside BullMQ, S1 to S6 (ARGS="--quick --peers …")
-	$(BIN)/python tests/benchmarks/run.py $(ARGS)
+bench: setup-dev interop-setup ## carequeue beside its rivals, S1 to S6 (PEERS=carequeue,huey ARGS="S2 --repeat 3")
+	$(BIN)/python tests/benchmarks/run.py $(if $(PEERS),--peers $(PEERS)) $(ARGS)
 
 # ---- checks
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from tests.benchmarks.peers import Peer
 
+    from carecircle_cli.engines import EmbeddedPostgres, EmbeddedValkey
+
 BUILD = Path(__file__).resolve().parents[2] / "build" / "bench"
 QUEUE = "bench"
 CALL_LIMIT = 300.0
@@ -32,15 +34,18 @@ class Failed(Exception):
 
 
 class Bench:
-    """One server, emptied before each scenario, and the drivers that talk to it."""
+    """A server, emptied before each scenario, and the drivers that talk to it; `postgres` if a peer wants it."""
 
-    def __init__(self, url: str) -> None:
-        self.url = url
-        self.redis = Redis.from_url(url, decode_responses=True)
+    def __init__(self, valkey: EmbeddedValkey, postgres: EmbeddedPostgres | None = None) -> None:
+        self.url = valkey.url()
+        self.redis = Redis.from_url(self.url, decode_responses=True)
+        self._postgres = postgres
 
-    def clean(self) -> None:
-        self.redis.flushall(asynchronous=False)  # memory is measured from here: all of it is to be free
+    def clean(self, peer: Peer) -> None:
+        self.redis.execute_command("FLUSHALL", "SYNC")  # without the word Valkey frees it later
         self.redis.config_resetstat()
+        if peer.store == "postgres":
+            self.call(peer, "reset")
 
     def call(self, peer: Peer, *arguments: object) -> dict[str, Any]:
         """Run a driver to its end and return what it says."""
@@ -57,18 +62,22 @@ class Bench:
 
     def worker(self, peer: Peer, count: int, *, concurrency: int, io: float = 0.0, patience: float) -> WorkerProcess:
         arguments = ["work", "--count", count, "--concurrency", concurrency, "--io", io, "--patience", patience]
+        if io and peer.name == "huey":
+            arguments.append("--greenlets")
         return WorkerProcess([*peer.command(BUILD), *map(str, arguments)], self.environment(), patience)
 
     def completed(self) -> int:
-        """How many jobs the store holds as completed: all three peers keep them, under the same key."""
+        """How many jobs the store holds as completed, under BullMQ's key."""
         return cast("int", self.redis.zcard(f"bull:{QUEUE}:completed"))
 
-    def expect_completed(self, count: int) -> None:
-        """Wait until the store knows of so many ends.
+    def expect_completed(self, peer: Peer, count: int) -> None:
+        """Wait until the store knows of so many ends. Of peers that do not keep them only the handlers tell.
 
         Raises:
             Failed: it does not, after ten seconds.
         """
+        if not peer.speaks_bullmq:
+            return
         end = time.monotonic() + SETTLE
         while self.completed() < count and time.monotonic() < end:
             time.sleep(0.02)
@@ -80,7 +89,23 @@ class Bench:
 
     def engine_cpu(self) -> float:
         cpu = self.redis.info("cpu")
-        return float(cpu["used_cpu_user"]) + float(cpu["used_cpu_sys"])
+        return float(cpu["used_cpu_user"]) + float(cpu["used_cpu_sys"]) + self._postgres_cpu()
+
+    def script_calls(self) -> int:
+        """How many script calls the server has answered since it was emptied."""
+        stats = self.redis.info("commandstats")
+        return sum(stats.get(f"cmdstat_{name}", {}).get("calls", 0) for name in ("eval", "evalsha"))
+
+    def _postgres_cpu(self) -> float:
+        """Seconds of the postmaster and its processes, those that ended included (Linux)."""
+        if self._postgres is None or not Path("/proc").is_dir():
+            return 0.0
+        pid = int((self._postgres.data_dir / "postmaster.pid").read_text().split()[0])
+        ticks = sum(map(int, _stat(pid)[11:15]))
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdecimal() and (stat := _stat(int(entry.name))) and int(stat[1]) == pid:
+                ticks += sum(map(int, stat[11:13]))
+        return ticks / os.sysconf("SC_CLK_TCK")
 
     def load(self) -> Load:
         return Load(self, time.monotonic(), machine_cpu(), self.own_cpu())
@@ -90,7 +115,10 @@ class Bench:
         return sum(os.times()[:4]) + self.engine_cpu()
 
     def environment(self) -> dict[str, str]:
-        return {**os.environ, "BENCH_REDIS_URL": self.url, "BENCH_QUEUE": QUEUE}
+        own = {"BENCH_REDIS_URL": self.url, "BENCH_QUEUE": QUEUE}
+        if self._postgres is not None:
+            own["BENCH_POSTGRES_URL"] = self._postgres.url().replace("+psycopg", "")
+        return {**os.environ, **own}
 
 
 class WorkerProcess:
@@ -161,6 +189,14 @@ class Load:
             return None
         spent = now - self.machine - (self.bench.own_cpu() - self.own)
         return max(0.0, spent / (time.monotonic() - self.began))
+
+
+def _stat(pid: int) -> list[str]:
+    """What the system tells of a process after its name; empty if it has gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return []
 
 
 def machine_cpu() -> float | None:

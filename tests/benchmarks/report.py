@@ -21,6 +21,9 @@ OURS = "carequeue"
 CALM = 0.3
 """Cores used by other programs above which a figure is marked: it is too low then, by as much as half."""
 
+BEGIN = "<!-- results: written by `make bench ARGS=--write-docs` -->"
+END = "<!-- end of results -->"
+
 Summary = dict[str, dict[str, dict[str, float]]]
 
 
@@ -60,25 +63,28 @@ MEASURES = (
     Measure("S2 drain, jobs/s", "S2", "rate"),
     Measure("S2 worker CPU, µs/job", "S2", "worker_us", more_is_better=False),
     Measure("S2 server CPU, µs/job", "S2", "engine_us", more_is_better=False),
+    Measure("S2 script calls a job", "S2", "calls", more_is_better=False),
     Measure("S3 add to start p50, ms", "S3", "p50", more_is_better=False),
     Measure("S3 add to start p99, ms", "S3", "p99", more_is_better=False),
     Measure("S4 first start after due, ms", "S4", "first", more_is_better=False),
     Measure("S4 late p50, ms", "S4", "p50", more_is_better=False),
     Measure("S4 late p99, ms", "S4", "p99", more_is_better=False),
     Measure("S4 after due, jobs/s", "S4", "rate"),
+    Measure("S4 last start after due, ms", "S4", "max", more_is_better=False),
     Measure("S5 delayed job at rest, bytes", "S5", "bytes", more_is_better=False),
+    Measure("S5 with the listpack hint, bytes", "S5", "bytes_hint", more_is_better=False),
     Measure("S6 10 ms handler, jobs/s", "S6", "rate"),
 )
 
 
 def summary(rows: Sequence[Row]) -> Summary:
-    """Medians by scenario, peer and figure; S5 is what S4 measured on the way."""
+    """Medians by scenario, peer and figure."""
     collected: dict[str, dict[str, dict[str, list[float]]]] = defaultdict(
         lambda: defaultdict(lambda: defaultdict(list))
     )
     for row in rows:
         for name, value in row.figures.items():
-            collected["S5" if name == "bytes" else row.scenario][row.peer][name].append(value)
+            collected[row.scenario][row.peer][name].append(value)
         if row.foreign is not None and not row.error:
             collected[row.scenario][row.peer]["foreign"].append(row.foreign)
     return {
@@ -113,6 +119,13 @@ def write_json(path: Path, found: Summary) -> None:
     report: dict[str, Any] = {**found, "machine": machine, "at": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(report, indent=2, sort_keys=True) + "\n")
+
+
+def write_page(path: Path, results: str) -> None:
+    """Put the results between the two marks of a page; what is written around them stays."""
+    text = path.read_text("utf-8")
+    before, after = text.partition(BEGIN)[0], text.partition(END)[2]
+    path.write_text(f"{before}{BEGIN}\n\n{results}\n\n{END}{after}", "utf-8")
 
 
 def number(value: float) -> str:

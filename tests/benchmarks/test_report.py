@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.benchmarks.report import Measure, Row, summary, tables, write_json
+from tests.benchmarks.report import BEGIN, END, Measure, Row, summary, tables, write_json, write_page
 from tests.benchmarks.scenarios import quantile
 
 if TYPE_CHECKING:
@@ -18,8 +18,10 @@ ROWS = [
     Row("S2", "carequeue", {"rate": 20.0}, foreign=0.0),
     Row("S2", "bullmq_node", {"rate": 5.0}, foreign=1.0),
     Row("S2", "bullmq_python", {}, foreign=None, error="no job ran"),
-    Row("S4", "carequeue", {"p50": 4.0, "bytes": 800.0}, foreign=0.0),
-    Row("S4", "bullmq_node", {"p50": 8.0, "bytes": 400.0}, foreign=0.0),
+    Row("S4", "carequeue", {"p50": 4.0}, foreign=0.0),
+    Row("S4", "bullmq_node", {"p50": 8.0}, foreign=0.0),
+    Row("S5", "carequeue", {"bytes": 800.0}, foreign=0.0),
+    Row("S5", "bullmq_node", {"bytes": 400.0}, foreign=0.0),
 ]
 PEERS = ["carequeue", "bullmq_python", "bullmq_node"]
 
@@ -46,7 +48,14 @@ def test_the_file_has_the_medians_by_scenario_and_peer(tmp_path: Path) -> None:
 
     written = json.loads((tmp_path / "bench.json").read_text())
     assert written["S2"]["carequeue"] == {"rate": 20.0, "foreign": 0.1}
-    assert written["S5"]["bullmq_node"] == {"bytes": 400.0}
+    assert written["S5"]["bullmq_node"] == {"bytes": 400.0, "foreign": 0.0}
+
+
+def test_the_documents_results_are_replaced_and_its_words_stay(tmp_path: Path) -> None:
+    page = tmp_path / "benchmarks.md"
+    page.write_text(f"# Words\n\n{BEGIN}\n\nold\n\n{END}\n\nMore words.\n")
+    write_page(page, "new")
+    assert page.read_text() == f"# Words\n\n{BEGIN}\n\nnew\n\n{END}\n\nMore words.\n"
 
 
 @pytest.mark.parametrize(("more_is_better", "expected"), [(True, 2.0), (False, 0.5)])
