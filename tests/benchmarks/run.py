@@ -44,14 +44,12 @@ def main() -> int:
     with engines(peers) as bench:
         rows = measure(bench, asked.scenarios or list(SCENARIOS), peers, sizes, asked.repeat)
     found = summary(rows)
-    say("\n" + tables(found, [peer.name for peer in peers]))
+    table = tables(found, [peer.name for peer in peers])
+    say("\n" + table)
     write_json(RESULT, found)
     if asked.write_docs:
         where = f"{os.cpu_count()} cores, Python {platform.python_version()}"
-        write_page(
-            PAGE,
-            f"{time.strftime('%Y-%m-%d')}, {where}, medians of {asked.repeat}.\n\n{tables(found, [peer.name for peer in peers])}",
-        )
+        write_page(PAGE, f"{time.strftime('%Y-%m-%d')}, {where}, medians of {asked.repeat}.\n\n{table}")
     say(f"\nMedians: {RESULT.relative_to(ROOT)}")
     # what another one cannot do is a line of the report; what ours cannot is a failure
     return 1 if any(row.error for row in rows if PEERS[row.peer].speaks_bullmq) else 0
