@@ -20,7 +20,9 @@ from carequeue import InvalidOption, JobOptions, RateLimited, RetryAt, Telemetry
 from carequeue.labels import OTHER, JobNames
 from carequeue.opentelemetry import OpenTelemetry, continued
 from carequeue.opentelemetry.carrier import read, written
+from carequeue.store.step import Finish
 from carequeue.testing import make_job
+from carequeue.worker.outcome import Outcome, traced
 from carequeue.worker.traces import UNREPORTED, Traces
 
 if TYPE_CHECKING:
@@ -273,8 +275,11 @@ def test_what_is_not_sampled_is_carried_all_the_same() -> None:
 
 def test_an_attempt_that_takes_no_trace_along_tells_the_next_one_nothing() -> None:
     observed = Observed()
-    assert begin(observed, traced_job()).carrier != ""
-    assert begin(observed, make_job("paint", omit_context=True)).carrier == ""
+    for omits in (False, True):
+        outcome = Outcome("failed", Finish("1", "token", "failed"), make_job("paint", omit_context=omits))
+        found = begin(observed, outcome.job)
+        assert traced(outcome, found).finish.trace == ("" if omits else found.carrier)
+        assert found.carrier != ""
 
 
 def test_without_an_sdk_nothing_is_carried() -> None:

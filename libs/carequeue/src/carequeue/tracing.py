@@ -34,6 +34,11 @@ def safely(call: Callable[..., R], *arguments: Any, **words: Any) -> R | None:
 class Tracing(Protocol):
     """Makes the traces of one `Telemetry`."""
 
+    @property
+    def continued(self) -> str:
+        """`module:function` of a context manager that takes a carrier: with it another process goes on with a trace."""
+        ...
+
     def adding(self, operation: Operation, queue: str, names: Sequence[str]) -> AddingTrace:
         """A call that adds jobs with these names begins; for a flow the queue is that of its first job."""
         ...

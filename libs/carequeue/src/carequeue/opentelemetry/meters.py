@@ -28,6 +28,7 @@ OWN_COUNTERS = {
     "job.added": ("carequeue.jobs.added", "{job}", "Jobs added"),
     "job.stalled": ("carequeue.jobs.stalled", "{job}", "Jobs of workers that went away, put back"),
     "job.unreported": ("carequeue.jobs.unreported", "{job}", "Attempts whose end Redis did not take"),
+    "job.dead_lettered": ("carequeue.jobs.dead_lettered", "{job}", "Jobs that failed for good and left a letter"),
     "lock.lost": ("carequeue.locks.lost", "{lock}", "Locks that ended while a handler ran"),
     "worker.reconnected": ("carequeue.worker.reconnects", "{reconnect}", "Outages of Redis that ended"),
 }

@@ -43,6 +43,8 @@ def state_after(ending: Ending, delay: float) -> str:
 class Spans:
     """carequeue's Tracing. With `linked` an attempt has a trace of its own, with a link to where its job was added."""
 
+    continued: str = "carequeue.opentelemetry:continued"
+
     def __init__(self, tracer: Tracer, *, linked: bool, error_texts: bool) -> None:
         self._tracer = tracer
         self._linked = linked

@@ -140,7 +140,7 @@ def expired(attempt: Attempt, rules: Rules) -> Outcome:
 def traced(outcome: Outcome, trace: Trace) -> Outcome:
     """The same with its trace, to which the next attempt points if this one failed."""
     trace.ended(outcome.kind, outcome.error, outcome.delay)
-    if outcome.kind not in ("retrying", "failed"):
+    if trace.omits or outcome.kind not in ("retrying", "failed"):
         return replace(outcome, trace=trace)
     return replace(outcome, finish=replace(outcome.finish, trace=trace.carrier), trace=trace)
 

@@ -40,18 +40,19 @@ class Traces:
 class Trace:
     """One attempt as its trace sees it. Whatever tracing raises stays here."""
 
-    __slots__ = ("_omits", "_open", "_trace")
+    __slots__ = ("_open", "_trace", "omits")
 
     def __init__(self, trace: AttemptTrace, open_ones: set[Trace], *, omits: bool) -> None:
         self._trace = trace
         self._open = open_ones
         self._open.add(self)
-        self._omits = omits
+        self.omits: bool = omits
+        """The job takes no trace along: the next attempt is told nothing."""
 
     @property
     def carrier(self) -> str:
-        """This attempt as others may continue it: the next attempt, a process. Empty for nothing."""
-        return "" if self._omits else safely(getattr, self._trace, "carrier") or ""
+        """This attempt as others can point to it, or go on with it in a process; empty for nothing."""
+        return safely(getattr, self._trace, "carrier") or ""
 
     def note(self, event: str, **about: str | float) -> None:
         safely(self._trace.note, event, **about)
