@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -188,6 +189,23 @@ async def queue_completes(worker: Worker) -> None:
     done = Signal("done")
     worker.on_completed(done)
     await done.wait()
+
+
+async def test_a_handler_that_keeps_the_event_loop_from_running_is_told_of(
+    queue: Queue, new_worker: NewWorker, caplog: pytest.LogCaptureFixture
+) -> None:
+    blocked = Signal("blocked")
+
+    async def block(job: Job[Any]) -> None:
+        time.sleep(0.3)  # noqa: ASYNC251 - what it is about
+
+    await queue.add("job")
+    async with new_worker(block, **SHORT | {"stalled_interval": timedelta(seconds=30)}) as worker:
+        worker.telemetry.subscribe(lambda _, fields: blocked(fields["seconds"]), "loop.blocked")
+        [(seconds,)] = await blocked.wait()
+        await worker.wait_until_idle()
+    assert seconds > 0.1
+    assert "loop.blocked" in [record.message for record in caplog.records]
 
 
 async def test_short_jobs_cost_no_renewal(queue: Queue, new_worker: NewWorker) -> None:

@@ -53,7 +53,9 @@ async def execute(
     async def advance_it(job: Job[Any], now: int) -> None:
         await advance(executor)
 
-    executor = Executor(setting, cast("Any", None), slots, handlers, Rules(random.random), Threads("t"), advance_it)
+    executor = Executor(
+        setting, cast("Any", None), slots, handlers, Rules(random.random), Threads("t"), cast("Any", None), advance_it
+    )
     executor.start([RUN])
     await executor.empty.wait()
     ended = slots.next_flight()

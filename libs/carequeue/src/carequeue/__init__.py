@@ -8,6 +8,7 @@ from carequeue.errors import (
     AttemptTimedOut,
     CarequeueError,
     ConnectionLost,
+    HandlerError,
     Instruction,
     InvalidOption,
     JobError,
@@ -19,6 +20,7 @@ from carequeue.errors import (
     NotReady,
     ParentNotFound,
     PayloadError,
+    ProcessDied,
     QueueNotPaused,
     RateLimited,
     RetryAt,
@@ -52,7 +54,7 @@ from carequeue.queue import Queue
 from carequeue.repeat import Repeat
 from carequeue.scheduler import Scheduler
 from carequeue.telemetry import Telemetry
-from carequeue.worker import JobContext, ThreadJobContext, Worker
+from carequeue.worker import JobContext, ProcessJobContext, ThreadJobContext, Worker
 from carequeue.worker_options import WorkerOptions
 
 __all__ = [
@@ -73,6 +75,7 @@ __all__ = [
     "Flow",
     "FlowNode",
     "FlowProducer",
+    "HandlerError",
     "HeldJob",
     "Inspector",
     "Instruction",
@@ -97,6 +100,8 @@ __all__ = [
     "ParentNotFound",
     "ParentRef",
     "PayloadError",
+    "ProcessDied",
+    "ProcessJobContext",
     "Queue",
     "QueueEvents",
     "QueueNotPaused",

@@ -21,6 +21,8 @@ CarequeueError
 ├── WorkerNotStarted         used before `start()`
 ├── AttemptTimedOut          an attempt took longer than its timeout (also a TimeoutError)
 ├── AttemptCancelled         somebody cancelled an attempt: `Worker.cancel_job`
+├── ProcessDied              the process of a handler ended before the handler did
+├── HandlerError             a handler in a process raised what cannot be sent from there; `.type_name`
 └── Instruction              what a handler raises to say how its job goes on
     ├── Unrecoverable        failed now, whatever attempts are left
     ├── RetryAt              again at an instant
@@ -31,9 +33,10 @@ CarequeueError
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime, timedelta
 
 
@@ -42,6 +45,17 @@ class CarequeueError(Exception):
 
     def __init__(self, message: str | None = None) -> None:
         super().__init__(message or (self.__doc__ or "").strip())
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # pickled as it is, whatever its `__init__` wants: handlers in processes send errors to their worker
+        return _again, (type(self), self.args, self.__dict__)
+
+
+def _again(kind: type[CarequeueError], args: tuple[Any, ...], state: Mapping[str, Any]) -> CarequeueError:
+    error = kind.__new__(kind)
+    error.args = args
+    error.__dict__.update(state)
+    return error
 
 
 class InvalidOption(CarequeueError, ValueError):
@@ -133,6 +147,18 @@ class AttemptTimedOut(CarequeueError, TimeoutError):
 
 class AttemptCancelled(CarequeueError):
     """The attempt was cancelled."""
+
+
+class ProcessDied(CarequeueError):
+    """The process of the handler ended before the handler did."""
+
+
+class HandlerError(CarequeueError):
+    """A handler in a process raised an error that cannot be sent from there; these are its words."""
+
+    def __init__(self, type_name: str, message: str) -> None:
+        self.type_name: str = type_name
+        super().__init__(f"{type_name}: {message}" if message else type_name)
 
 
 class Instruction(CarequeueError):

@@ -50,6 +50,7 @@ EVENTS: Mapping[str, tuple[str, ...]] = {
     "job.blocked_parent": ("queue", "job_id", "parent_id"),
     "job.unreported": ("queue", "job_id", "code"),
     "handler.unstoppable": ("queue", "job_id"),
+    "loop.blocked": ("queue", "seconds"),
     "lock.lost": ("queue", "job_id"),
     "locks.renewed": ("queue", "count"),
     "hook.failed": ("queue", "hook", "error"),
@@ -71,6 +72,7 @@ its time was over, and did not run. `job.dead_lettered` is one that failed for g
 failed and did not say what that means: its parent waits for ever, unless somebody retries or removes the child.
 `job.abandoned` is a job in a thread that did not end before a closing worker's deadline: the stall check rescues it.
 `handler.unstoppable` is an attempt that was given up while its handler, told to end, goes on and keeps its slot.
+`loop.blocked`: something kept the event loop from running for so long that locks may be lost.
 `job.unreported` is a job whose end Redis refused (`code`), because somebody else decides about it.
 
 The last ones come from a `Queue` or `FlowProducer` of this process. `job.added` also comes for a job that was there

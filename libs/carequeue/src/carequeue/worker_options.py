@@ -35,6 +35,8 @@ class WorkerWords(TypedDict, total=False):
     timeout: timedelta | None
     cancel_grace: timedelta
     dead_letters: str | None
+    processes: int | None
+    jobs_per_process: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +44,7 @@ class WorkerOptions:
     """How a worker behaves. The defaults are BullMQ's where BullMQ has the option."""
 
     concurrency: int = 1
-    """How many jobs run at once; coroutines and threads count alike."""
+    """How many jobs run at once; coroutines, threads and processes count alike."""
     name: str | None = None
     """What `Queue.workers` and `Job.worker_name` call it."""
     lock_duration: timedelta = timedelta(seconds=30)
@@ -80,6 +82,11 @@ class WorkerOptions:
     dead_letters: str | None = None
     """The queue that gets a letter for each job that fails for good, unless the job names another one."""
 
+    processes: int | None = None
+    """How many child processes run the handlers with `run_in="process"` at the most; None: one for each processor."""
+    jobs_per_process: int | None = None
+    """After how many jobs a child process is replaced, for handlers that leak; None: not for that."""
+
     def __post_init__(self) -> None:
         check_letters_queue(self.dead_letters)
         if self.concurrency < 1:
@@ -94,6 +101,9 @@ class WorkerOptions:
             raise InvalidOption(f"batch is between 1 and 500, got {self.batch}")
         if self.max_data_points is not None and not 1 <= self.max_data_points <= MAX_DATA_POINTS:
             raise InvalidOption(f"max_data_points is between 1 and {MAX_DATA_POINTS}, got {self.max_data_points}")
+        for name in ("processes", "jobs_per_process"):
+            if (number := getattr(self, name)) is not None and number < 1:
+                raise InvalidOption(f"{name} is at least 1, got {number}")
         for name in ("grace", "cancel_grace"):
             if getattr(self, name) < ZERO:
                 raise InvalidOption(f"{name} is 0 or more, got {getattr(self, name)}")

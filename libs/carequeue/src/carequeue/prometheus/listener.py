@@ -29,6 +29,10 @@ QUEUE_COUNTERS = {
     "job.blocked_parent": ("parents_blocked", "Children that failed and keep their parents waiting."),
     "handler.unstoppable": ("handlers_unstoppable", "Handlers that went on after their attempt was given up."),
     "hook.failed": ("hooks_failed", "Hooks of workers that raised."),
+    "loop.blocked": (
+        "loops_blocked",
+        "Times that something kept a worker's event loop so long that locks may be lost.",
+    ),
     "lock.lost": ("locks_lost", "Locks that ended while a handler ran."),
     "worker.disconnected": ("outages", "Times that Redis stopped answering a worker."),
     "worker.reconnected": ("reconnects", "Times that Redis answered a worker again."),

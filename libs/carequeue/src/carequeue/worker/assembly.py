@@ -14,6 +14,7 @@ from carequeue.worker.bell import Bell
 from carequeue.worker.executor import Executor
 from carequeue.worker.fetcher import FLIGHTS, Fetcher
 from carequeue.worker.lock_keeper import LockKeeper
+from carequeue.worker.processes import Processes
 from carequeue.worker.reporter import Reporter
 from carequeue.worker.shutdown import Shutdown
 from carequeue.worker.stall_checker import StallChecker
@@ -48,6 +49,7 @@ class Assembly:
         self._advance = partial(advance, Scheduling(client, keys))
         self._bell = Bell(setting, MarkerQueue(blocking, keys), slots)
         self._threads = Threads(f"carequeue-{setting.terms.queue}")
+        self._processes = Processes(setting)
         self._loops: list[asyncio.Task[None]] = []
         self._listening: asyncio.Task[None] | None = None
         self.executor: Executor | None = None
@@ -57,7 +59,9 @@ class Assembly:
     ) -> Shutdown:
         """Start the loops; what comes back ends the worker."""
         setting, slots, commands = self._setting, self._slots, self._commands
-        executor = self.executor = Executor(setting, commands, slots, handlers, rules, self._threads, self._advance)
+        executor = self.executor = Executor(
+            setting, commands, slots, handlers, rules, self._threads, self._processes, self._advance
+        )
         fetcher = Fetcher(setting, commands, slots, self._bell, Reporter(setting), executor.start)
         if not options.skip_stalled_check:
             self._loop(StallChecker(setting, commands, executor).run(), "stalled", crashed)
@@ -77,6 +81,7 @@ class Assembly:
         await end(self._loops)
         self._bell.silence()
         self._threads.close()
+        await self._processes.close()
         if self._setting.traces is not None:
             self._setting.traces.close()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -102,3 +102,52 @@ class ThreadJobContext:
     def log(self, row: str) -> int:
         """Append a row to the job's log; returns how many rows there are."""
         return asyncio.run_coroutine_threadsafe(self._context.log(row), self._loop).result()
+
+
+Method = Literal["update_progress", "log", "children_values"]
+
+
+class Line(Protocol):
+    """How a handler in a process talks to its worker."""
+
+    @property
+    def is_cancelled(self) -> bool: ...
+    def call(self, token: str, method: Method, arguments: tuple[Any, ...]) -> Any: ...
+
+
+class ProcessJobContext:
+    """The same for a function that runs in a process. What it tells goes by way of the worker; the methods block.
+
+    A handler that is told to end (its timeout, `Worker.cancel_job`, a lost lock, a worker that closes) gets
+    asyncio.CancelledError raised in its main thread, wherever it is; `cancel_grace` later its process is killed.
+    """
+
+    __slots__ = ("_line", "attempt", "job_id", "token")
+
+    def __init__(self, line: Line, job_id: str, token: str, attempt: int) -> None:
+        self.job_id: str = job_id
+        self.token: str = token
+        self.attempt: int = attempt
+        self._line = line
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether the handler was told to end, for threads of its own; the main thread is interrupted."""
+        return self._line.is_cancelled
+
+    def raise_if_cancelled(self) -> None:
+        """Raise asyncio.CancelledError if the handler was told to end, for threads of its own."""
+        if self.is_cancelled:
+            raise asyncio.CancelledError
+
+    def children_values(self) -> dict[str, Any]:
+        """What the job's children that completed returned, by their keys (`prefix:queue:id`)."""
+        return self._line.call(self.token, "children_values", ())
+
+    def update_progress(self, value: Any) -> None:
+        """Store how far the job is, as JobContext does."""
+        self._line.call(self.token, "update_progress", (value,))
+
+    def log(self, row: str) -> int:
+        """Append a row to the job's log; returns how many rows there are."""
+        return self._line.call(self.token, "log", (row,))

@@ -13,6 +13,7 @@ from carequeue.children import Children
 from carequeue.errors import AttemptCancelled, ConnectionLost, LockLost, PayloadError, Unrecoverable
 from carequeue.wire.codec import TIMEOUT, Codec, encode_data
 from carequeue.worker.context import JobContext, ThreadJobContext
+from carequeue.worker.messages import order_of
 from carequeue.worker.outcome import EXPIRED, Attempt, expired, handed_back, raised, returned, traced
 from carequeue.worker.run import Run
 from carequeue.worker.stopping import Stopping
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from carequeue.worker.handlers import Handler, Handlers
     from carequeue.worker.lock_keeper import Lock
     from carequeue.worker.outcome import Outcome, Rules
+    from carequeue.worker.processes import Processes
     from carequeue.worker.setting import Setting
     from carequeue.worker.slots import Slots
     from carequeue.worker.threads import Threads
@@ -45,6 +47,7 @@ class Executor:
         handlers: Handlers,
         rules: Rules,
         threads: Threads,
+        processes: Processes,
         advance: Callable[[Job[Any], int], Awaitable[None]],
     ) -> None:
         self._setting = setting
@@ -55,6 +58,7 @@ class Executor:
         self._handlers = handlers
         self._rules = rules
         self._threads = threads
+        self._processes = processes
         self._advance = advance
         self._stopping = Stopping(setting, self._give_up)
         self._traces = setting.traces
@@ -154,15 +158,21 @@ class Executor:
         if run.stopped_by is not None:
             raise run.stopped_by
         run.handling = True
+        if not handler.is_coroutine:
+            return await self._perform_elsewhere(run, handler)
         if self._terms.timeout is not None or TIMEOUT in job.fields.get("opts", ""):
             self._stopping.watch(run)
-        if not handler.is_coroutine:
-            return await self._perform_in_thread(run, handler)
         if run.context is not None:
             return await handler.function(job, run.context)
         return await handler.function(job)
 
-    async def _perform_in_thread(self, run: Run, handler: Handler) -> Any:
+    async def _perform_elsewhere(self, run: Run, handler: Handler) -> Any:
+        if handler.reference is not None:
+            run.in_process = True
+            context = run.context or self._context(run)
+            order = order_of(handler.reference, run.job, context, takes_context=handler.takes_context)
+            return await self._processes.run(order, context, partial(self._stopping.watch, run))
+        self._stopping.watch(run)
         arguments: tuple[Any, ...] = (run.job,)
         if run.context is not None:
             arguments = (run.job, ThreadJobContext(run.context, asyncio.get_running_loop()))

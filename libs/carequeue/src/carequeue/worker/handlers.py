@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
 
 from carequeue.errors import InvalidOption, Unrecoverable
+from carequeue.worker.importable import Reference, reference_to
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from carequeue.job import Job
-    from carequeue.worker.context import JobContext, ThreadJobContext
+    from carequeue.worker.context import JobContext, ProcessJobContext, ThreadJobContext
+
+RunIn = Literal["process"]
+"""Where a plain function runs that is not to run in a thread."""
 
 P = TypeVar("P")
 R = TypeVar("R")
@@ -28,6 +32,8 @@ class Handler:
     payload_type: type[Any] | None
     is_coroutine: bool
     takes_context: bool
+    reference: Reference | None = None
+    """How a child process finds it, if one runs it."""
 
 
 class Handlers:
@@ -37,13 +43,19 @@ class Handlers:
         self._by_name: dict[str, Handler] = {}
         self._catch_all: Handler | None = None
 
-    def add(self, name: str, function: Callable[..., Any], payload_type: type[Any] | None = None) -> None:
+    def add(
+        self,
+        name: str,
+        function: Callable[..., Any],
+        payload_type: type[Any] | None = None,
+        run_in: RunIn | None = None,
+    ) -> None:
         if name in self._by_name:
             raise InvalidOption(f"this worker already has a handler for {name!r}")
-        self._by_name[name] = inspected(function, payload_type)
+        self._by_name[name] = inspected(function, payload_type, run_in)
 
-    def catch_all(self, function: Callable[..., Any]) -> None:
-        self._catch_all = inspected(function, None)
+    def catch_all(self, function: Callable[..., Any], run_in: RunIn | None = None) -> None:
+        self._catch_all = inspected(function, None, run_in)
 
     def __bool__(self) -> bool:
         return bool(self._by_name) or self._catch_all is not None
@@ -62,12 +74,17 @@ class Handlers:
 
 
 class Registration(Generic[P]):
-    """The decorator that `worker.handles(kind)` returns; it leaves the function as it is."""
+    """The decorator that `worker.handles(kind)` returns; it leaves the function as it is. No name: for all others."""
 
-    def __init__(self, handlers: Handlers, name: str, payload_type: type[P] | None) -> None:
+    def __init__(
+        self, handlers: Handlers, name: str | None, payload_type: type[P] | None, run_in: RunIn | None
+    ) -> None:
+        if run_in not in (None, "process"):
+            raise InvalidOption(f"run_in is 'process' or left out, got {run_in!r}")
         self._handlers = handlers
         self._name = name
         self._payload_type = payload_type
+        self._run_in: RunIn | None = run_in
 
     @overload
     def __call__(self, handler: Callable[[Job[P]], R], /) -> Callable[[Job[P]], R]: ...
@@ -77,18 +94,26 @@ class Registration(Generic[P]):
     def __call__(
         self, handler: Callable[[Job[P], ThreadJobContext], R], /
     ) -> Callable[[Job[P], ThreadJobContext], R]: ...
+    @overload
+    def __call__(
+        self, handler: Callable[[Job[P], ProcessJobContext], R], /
+    ) -> Callable[[Job[P], ProcessJobContext], R]: ...
     def __call__(self, handler: Callable[..., Any], /) -> Callable[..., Any]:
-        self._handlers.add(self._name, handler, self._payload_type)
+        if self._name is None:
+            self._handlers.catch_all(handler, self._run_in)
+        else:
+            self._handlers.add(self._name, handler, self._payload_type, self._run_in)
         return handler
 
 
-def inspected(function: Callable[..., Any], payload_type: type[Any] | None) -> Handler:
+def inspected(function: Callable[..., Any], payload_type: type[Any] | None, run_in: RunIn | None = None) -> Handler:
     call = function if inspect.isroutine(function) else getattr(function, "__call__", function)  # noqa: B004 - its method
     return Handler(
         function,
         payload_type,
         is_coroutine=inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(call),
         takes_context=takes_context(function),
+        reference=reference_to(function, payload_type) if run_in == "process" else None,
     )
 
 

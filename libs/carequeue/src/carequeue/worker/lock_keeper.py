@@ -2,11 +2,16 @@
 
 A lock is renewed when half its renewal time has passed, so short jobs never cost a renewal. Ended jobs keep theirs
 until Redis has heard of their end: an outage must not hand a finished job to somebody else when it can be helped.
+
+It runs in the event loop on purpose. A lock says that its worker is well: renewed from a thread, it would stay with a
+worker whose loop hangs for ever, and nobody would rescue its jobs. So a handler that blocks the loop for longer than
+`lock_duration` loses its lock; well before that the log says so.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,6 +19,8 @@ if TYPE_CHECKING:
     from carequeue.worker.executor import Executor
     from carequeue.worker.setting import Setting
     from carequeue.worker.slots import Slots
+
+log: logging.Logger = logging.getLogger("carequeue.worker")
 
 Lock = tuple[str, str]
 """A job's id and the token of its lock."""
@@ -32,11 +39,20 @@ class LockKeeper:
     async def run(self) -> None:
         """Renew until cancelled."""
         while True:
-            await asyncio.sleep(self._terms.lock_check)
+            await self._wait()
             try:
                 await self.renew()
             except Exception as error:  # noqa: BLE001 - it is reported, and the next round tries again
                 await self._setting.outage.pause(error)
+
+    async def _wait(self) -> None:
+        loop = asyncio.get_running_loop()
+        due = loop.time() + self._terms.lock_check
+        await asyncio.sleep(self._terms.lock_check)
+        late = loop.time() - due
+        if late > self._terms.lock_check:
+            log.warning("loop.blocked", extra=self._setting.about(seconds=round(late, 3)))
+            self._setting.emit("loop.blocked", seconds=late)
 
     async def renew(self) -> None:
         """Renew what is due."""

@@ -18,8 +18,8 @@ class Run:
     """What a worker knows about a job that it holds. `locked_at` is when its lock was taken or last renewed."""
 
     __slots__ = (
-        "began", "context", "handling", "in_thread", "interrupted", "job", "locked_at", "lost", "returning", "started",
-        "stopped_by", "task", "timer", "token", "told", "trace",
+        "began", "context", "handling", "in_process", "in_thread", "interrupted", "job", "locked_at", "lost",
+        "returning", "started", "stopped_by", "task", "timer", "token", "told", "trace",
     )  # fmt: skip
 
     def __init__(self, job: Job[Any], token: str, now: float) -> None:
@@ -34,6 +34,7 @@ class Run:
         """The task took its first step: before that, cancelling it would end it without a word."""
         self.handling: bool = False
         """The handler began. What comes before it is not cut off by what fails the attempt."""
+        self.in_process: bool = False
         self.in_thread: bool = False
         self.told: bool = False
         """Listeners know that its handler began."""

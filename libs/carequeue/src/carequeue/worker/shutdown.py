@@ -11,6 +11,8 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from carequeue.worker.stopping import KILLING
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import timedelta
@@ -20,8 +22,6 @@ if TYPE_CHECKING:
     from carequeue.worker.setting import Setting
     from carequeue.worker.slots import Slots
 
-KILLING = 1.0
-"""Seconds beyond their grace for handlers that are ended by force."""
 LAST_REPORTS = 5.0
 """Seconds to bring the last outcomes to Redis; what it does not hear, the stall check finds."""
 

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from carequeue.worker.run import Run
     from carequeue.worker.setting import Setting
 
+KILLING = 1.0
+"""Seconds within which a process that is killed is gone."""
+
 log: logging.Logger = logging.getLogger("carequeue.worker")
 
 
@@ -49,7 +52,8 @@ class Stopping:
             run.timer.cancel()
         run.stop(error)
         if run.handling:  # else it ends by itself, before its handler begins
-            run.timer = asyncio.get_running_loop().call_later(self._grace, self._give_up, run)
+            patience = self._grace + (KILLING if run.in_process else 0)  # which ends by itself, killed if need be
+            run.timer = asyncio.get_running_loop().call_later(patience, self._give_up, run)
         return True
 
     def _time_out(self, run: Run, seconds: float) -> None:

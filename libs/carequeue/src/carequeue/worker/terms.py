@@ -31,6 +31,8 @@ class Terms:
     metrics_points: int | None = None
     timeout: float | None = None
     cancel_grace: float = 5.0
+    processes: int | None = None
+    jobs_per_process: int | None = None
 
 
 def terms_of(queue: str, options: WorkerOptions) -> Terms:
@@ -49,5 +51,7 @@ def terms_of(queue: str, options: WorkerOptions) -> Terms:
         metrics_points=options.max_data_points,
         timeout=options.timeout.total_seconds() if options.timeout else None,
         cancel_grace=options.cancel_grace.total_seconds(),
+        processes=options.processes,
+        jobs_per_process=options.jobs_per_process,
         limit_ms=span_ms(options.limiter.duration) if options.limiter else None,
     )

@@ -17,8 +17,9 @@ from carequeue.wire.keep import keep_rule
 from carequeue.wire.keys import QueueKeys
 from carequeue.worker.assembly import Assembly
 from carequeue.worker.clock import Clock, SystemClock
-from carequeue.worker.handlers import Handlers, Registration
+from carequeue.worker.handlers import Handlers, Registration, RunIn
 from carequeue.worker.hooks import Hook, HookName, Hooks
+from carequeue.worker.importable import importing
 from carequeue.worker.letter_box import LetterBox
 from carequeue.worker.outage import Outage
 from carequeue.worker.outcome import Rules
@@ -102,18 +103,25 @@ class Worker:
     # Handlers and hooks
 
     @overload
-    def handles(self, kind: JobKind[P]) -> Registration[P]: ...
+    def handles(self, kind: JobKind[P], *, run_in: RunIn | None = None) -> Registration[P]: ...
     @overload
-    def handles(self, kind: str) -> Registration[Any]: ...
-    def handles(self, kind: JobKind[Any] | str) -> Registration[Any]:
+    def handles(self, kind: str, *, run_in: RunIn | None = None) -> Registration[Any]: ...
+    def handles(self, kind: JobKind[Any] | str, *, run_in: RunIn | None = None) -> Registration[Any]:
         """Register the decorated function for the jobs of a kind, or of a name.
 
-        A coroutine function runs in the event loop, a plain one in a thread. It takes the job, and the context if it
-        has a second parameter.
+        A coroutine function runs in the event loop, a plain one in a thread, or with `run_in="process"` in a child
+        process. It takes the job, and the context if it has a second parameter.
+
+        Raises:
+            InvalidOption: it cannot be called so, or a child process could not find it.
         """
         if isinstance(kind, str):
-            return Registration(self._handlers, kind, None)
-        return Registration(self._handlers, kind.name, kind.payload_type)
+            return Registration(self._handlers, kind, None, run_in)
+        return Registration(self._handlers, kind.name, kind.payload_type, run_in)
+
+    def handles_others(self, *, run_in: RunIn | None = None) -> Registration[Any]:
+        """The same for all jobs that no other handler is for, as the handler given to `Worker`."""
+        return Registration(self._handlers, None, None, run_in)
 
     def on_completed(self, hook: H) -> H:
         """`hook(job, value)` after a job completed with the handler's value."""
@@ -175,6 +183,11 @@ class Worker:
             raise InvalidOption("the worker has no handler: Worker(name, url, handler) or @worker.handles(kind)")
         if self._assembly is not None or self._closing:
             raise InvalidOption("a worker starts once; make a new one")
+        if importing.get():
+            raise InvalidOption(
+                "a child process imports the program of its worker, which starts the worker again: put what starts it "
+                'under `if __name__ == "__main__":`, or the handler into a module of its own'
+            )
         client, blocking = self._connect()
         try:
             await self._reach(client, blocking)
