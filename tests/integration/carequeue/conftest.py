@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.redis_servers import Cluster
 
 from carecircle_cli.engines import EmbeddedValkey
-from carecircle_cli.engines.process import free_port
 from carequeue import FlowProducer, Queue, Worker
-from carequeue.store.connection import connect
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
-
-    from carecircle_cli.engines.program import Program
 
 
 @pytest.fixture
@@ -72,18 +68,12 @@ def own_valkey(tmp_path: Path) -> Iterator[EmbeddedValkey]:
 @pytest.fixture
 async def own_cluster(tmp_path: Path) -> AsyncIterator[str]:
     """The URL of a cluster of one node, which has all slots and still refuses scripts that need two of them."""
-    server = OneNodeCluster(tmp_path / "cluster", persistent=False)
-    server.start()
-    client = connect(server.url())
+    cluster = Cluster(tmp_path / "cluster", masters=1)
     try:
-        await client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
-        async with asyncio.timeout(20):
-            while "cluster_state:ok" not in str(await client.execute_command("CLUSTER", "INFO")):  # noqa: ASYNC110 - below
-                await asyncio.sleep(0.05)  # the server does not tell when it has made up its mind
-        yield server.url().replace("redis:", "redis+cluster:")
+        await cluster.start()
+        yield cluster.url
     finally:
-        await client.aclose()
-        server.stop()
+        cluster.stop()
 
 
 @pytest.fixture
@@ -105,14 +95,6 @@ async def fault_proxy() -> AsyncIterator[Callable[[str], Any]]:
 async def close_at_once(worker: Worker) -> None:
     with contextlib.suppress(Exception):  # a test may have broken it on purpose; its own assertions say so
         await worker.close(timedelta(0))
-
-
-class OneNodeCluster(EmbeddedValkey):
-    def prepare(self) -> Program:
-        program = super().prepare()
-        return replace(
-            program, command=(*program.command, "--cluster-enabled", "yes", "--cluster-port", str(free_port()))
-        )
 
 
 class FaultProxy:
