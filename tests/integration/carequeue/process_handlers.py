@@ -45,6 +45,17 @@ def process_id(job: Job[Any]) -> int:
     return os.getpid()
 
 
+def trace_and_span(job: Job[Any]) -> tuple[int, int]:
+    from opentelemetry import trace  # only here: other children do not need it
+
+    found = trace.get_current_span().get_span_context()
+    return found.trace_id, found.span_id
+
+
+def imported(job: Job[Any]) -> bool:
+    return "carequeue.opentelemetry" in sys.modules
+
+
 def area(job: Job[Picture]) -> Picture:
     assert isinstance(job.data, Picture)
     return Picture(job.data.width * job.data.height, job.attempts_started)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from opentelemetry import trace
 from opentelemetry.trace import SpanKind, StatusCode
+from tests.integration.carequeue import process_handlers
 from tests.spans import Observed, carrier_of, children_of, events_of, place_of
 
 from carequeue import (
@@ -91,6 +92,29 @@ async def test_a_function_in_a_thread_runs_inside_of_the_span(
     assert len(spans) == 3
     assert {place_of(span) for _, span in seen} == {place_of(span) for span in spans}
     assert not any(in_main for in_main, _ in seen)
+
+
+async def test_a_function_in_a_process_runs_inside_of_the_span(
+    told: Queue, new_worker: NewWorker, observed: Observed
+) -> None:
+    worker = new_worker(telemetry=observed.telemetry, processes=1)
+    worker.handles_others(run_in="process")(process_handlers.trace_and_span)
+    jobs = [await told.add("paint") for _ in range(2)]
+    await drain(worker, timeout=30)
+    for job, span in zip(jobs, observed.named(f"process {told.name}"), strict=True):
+        found = await told.get(job.id)
+        assert found is not None
+        assert tuple(found.return_value) == place_of(span)
+
+
+async def test_a_process_of_a_worker_without_a_tracing_knows_nothing_of_it(queue: Queue, new_worker: NewWorker) -> None:
+    worker = new_worker(processes=1)
+    worker.handles_others(run_in="process")(process_handlers.imported)
+    job = await queue.add("paint")
+    await drain(worker, timeout=30)
+    found = await queue.get(job.id)
+    assert found is not None
+    assert found.return_value is False
 
 
 async def test_attempts_side_by_side_have_spans_of_their_own(

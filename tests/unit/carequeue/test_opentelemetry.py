@@ -23,7 +23,7 @@ from carequeue.opentelemetry.carrier import read, written
 from carequeue.store.step import Finish
 from carequeue.testing import make_job
 from carequeue.worker.outcome import Outcome, traced
-from carequeue.worker.traces import UNREPORTED, Traces
+from carequeue.worker.traces import UNREPORTED, Traces, going_on
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -321,6 +321,13 @@ PAIRS = st.dictionaries(st.sampled_from(["traceparent", "tracestate", "baggage",
 @given(st.none() | st.booleans() | st.text() | (JSON | PAIRS).map(json.dumps))
 def test_whatever_another_client_carries_is_read_without_an_error(text: object) -> None:
     assert not trace.get_current_span(read(text)).get_span_context().is_valid
+
+
+@pytest.mark.parametrize("by", ["", "no.such:thing", "carequeue.opentelemetry:nothing", "json:loads"])
+def test_a_trace_that_another_process_cannot_go_on_with_is_left(by: str, caplog: pytest.LogCaptureFixture) -> None:
+    with going_on("not JSON", by):
+        pass
+    assert [record.message for record in caplog.records] == ["telemetry.tracing_failed"]
 
 
 # What may break

@@ -23,6 +23,7 @@ from carequeue.worker.context import ProcessJobContext
 from carequeue.worker.importable import find
 from carequeue.worker.messages import Answer, Began, Call, Interrupted, Order, Raised, Returned, frame, receive
 from carequeue.worker.portable import pack, unpack
+from carequeue.worker.traces import going_on
 
 if TYPE_CHECKING:
     from carequeue.worker.context import Method
@@ -112,11 +113,12 @@ class Child:
         arguments: tuple[Any, ...] = (job,)
         if order.takes_context:
             arguments = (job, ProcessJobContext(self, order.job_id, order.token, order.attempt))
-        self._send(Began())
-        self._handling = True
-        self._end_if_told()
-        value = function(*arguments)
-        self._handling = False
+        with going_on(order.trace, order.continued):
+            self._send(Began())
+            self._handling = True
+            self._end_if_told()
+            value = function(*arguments)
+            self._handling = False
         if isinstance(value, Instruction):
             raise value
         try:

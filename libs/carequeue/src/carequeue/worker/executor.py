@@ -170,7 +170,7 @@ class Executor:
         if handler.reference is not None:
             run.in_process = True
             context = run.context or self._context(run)
-            order = order_of(handler.reference, run.job, context, takes_context=handler.takes_context)
+            order = order_of(handler.reference, run.job, context, takes_context=handler.takes_context, trace=run.trace)
             return await self._processes.run(order, context, partial(self._stopping.watch, run))
         self._stopping.watch(run)
         arguments: tuple[Any, ...] = (run.job,)

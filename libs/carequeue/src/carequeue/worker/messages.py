@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from carequeue.worker.context import JobContext, Method
     from carequeue.worker.importable import Reference
     from carequeue.worker.portable import PortableError
+    from carequeue.worker.traces import Trace
 
 LENGTH: struct.Struct = struct.Struct("!I")
 
@@ -30,6 +31,10 @@ class Order:
     token: str
     attempt: int
     fields: Mapping[str, str]
+    trace: str = ""
+    """The attempt as the handler goes on with it; empty if it is not traced."""
+    continued: str = ""
+    """`module:function` of what goes on with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +77,11 @@ class Interrupted:
     """Child to worker: the handler ended because it was told to."""
 
 
-def order_of(reference: Reference, job: Job[Any], context: JobContext, *, takes_context: bool) -> Order:
-    return Order(reference, takes_context, job.queue, job.id, context.token, context.attempt, dict(job.fields))
+def order_of(
+    reference: Reference, job: Job[Any], context: JobContext, *, takes_context: bool, trace: Trace | None = None
+) -> Order:
+    order = Order(reference, takes_context, job.queue, job.id, context.token, context.attempt, dict(job.fields))
+    return order if trace is None else replace(order, trace=trace.carrier, continued=trace.continued)
 
 
 def frame(message: object) -> bytes:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from carequeue.tracing import safely
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from carequeue.job import Job
     from carequeue.tracing import AttemptTrace, Ending, Tracing
 
@@ -21,6 +25,7 @@ class Traces:
         self._tracing = tracing
         self._worker_id = worker_id
         self._worker_name = worker_name
+        self._continued = safely(getattr, tracing, "continued") or ""
         self._open: set[Trace] = set()
 
     def begin(self, job: Job[Any]) -> Trace | None:
@@ -28,7 +33,7 @@ class Traces:
         begun = safely(self._tracing.attempt, job, self._worker_id, self._worker_name)
         if begun is None:
             return None
-        trace = Trace(begun, self._open, omits=job.raw_options.get("omc") is True)
+        trace = Trace(begun, self._open, self._continued, omits=job.raw_options.get("omc") is True)
         safely(begun.enter)
         return trace
 
@@ -40,12 +45,14 @@ class Traces:
 class Trace:
     """One attempt as its trace sees it. Whatever tracing raises stays here."""
 
-    __slots__ = ("_open", "_trace", "omits")
+    __slots__ = ("_open", "_trace", "continued", "omits")
 
-    def __init__(self, trace: AttemptTrace, open_ones: set[Trace], *, omits: bool) -> None:
+    def __init__(self, trace: AttemptTrace, open_ones: set[Trace], continued: str, *, omits: bool) -> None:
         self._trace = trace
         self._open = open_ones
         self._open.add(self)
+        self.continued: str = continued
+        """`module:function` of what goes on with it in another process."""
         self.omits: bool = omits
         """The job takes no trace along: the next attempt is told nothing."""
 
@@ -63,3 +70,11 @@ class Trace:
     def settled(self, refusal: str | None) -> None:
         self._open.discard(self)
         safely(self._trace.settled, refusal)
+
+
+def going_on(carrier: str, continued: str) -> AbstractContextManager[object]:
+    """The trace of an attempt in the process to which it was sent; none if it has none, or it cannot be had there."""
+    if not carrier:
+        return nullcontext()
+    module, _, name = continued.partition(":")
+    return safely(lambda: getattr(importlib.import_module(module), name)(carrier)) or nullcontext()
