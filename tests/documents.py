@@ -4,7 +4,7 @@ A ```python block whose first line is `# name.py` is a program; the programs of 
 import each other. The ```text block right after it is what it prints, line by line; `…` stands for anything in a line.
 A program without one is imported by another of its page. `# runs until SIGTERM` as a line of its own: it is started,
 the next program runs beside it, and when it has printed its lines it is told to stop, which it does with exit code 0.
-A program called `test_….py` is run by pytest.
+A program called `test_….py` is run by pytest, which reads a `conftest.py` of the page by itself.
 """
 
 from __future__ import annotations
@@ -27,6 +27,10 @@ NAME = re.compile(r"# (\w+)\.py\n")
 UNTIL_SIGTERM = "# runs until SIGTERM"
 SERVER = "redis://localhost:6379"
 ANYTHING = "…"
+PYTEST = (
+    *("-m", "pytest", "-q", "-p", "no:cacheprovider", "--disable-plugin-autoload", "-p", "pytest_asyncio.plugin"),
+    *("-o", "asyncio_default_fixture_loop_scope=function"),
+)
 PATIENCE = 40.0
 
 
@@ -49,6 +53,8 @@ class Program:
         return self.name.startswith("test_")
 
     def imports(self, other: Program) -> bool:
+        if other.name == "conftest":
+            return self.is_test
         return re.search(rf"^\s*(?:import|from) {other.name}\b", self.text, re.MULTILINE) is not None
 
 
@@ -147,7 +153,7 @@ class Process:
 
     @classmethod
     async def start(cls, program: Program, folder: Path, python: str) -> Process:
-        as_test = ("-m", "pytest", "-q", "-p", "no:cacheprovider") if program.is_test else ()
+        as_test = PYTEST if program.is_test else ()
         kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
         process = await asyncio.create_subprocess_exec(
             python, "-u", "-W", "error", *as_test, f"{program.name}.py", cwd=folder, env=kept,

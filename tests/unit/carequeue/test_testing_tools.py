@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from carequeue import JobKind, PayloadError
-from carequeue.testing import FakeClock, Signal, make_job
+from carequeue import ChildState, Job, JobContext, JobKind, PayloadError, ThreadJobContext
+from carequeue.testing import FakeClock, Signal, make_context, make_job, make_thread_context
 
 START = datetime(2026, 3, 29, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -76,3 +76,34 @@ def test_a_made_job_is_what_a_handler_gets() -> None:
     assert make_job("plain", {"a": 1}).data == {"a": 1}
     with pytest.raises(PayloadError):
         make_job(kind, "two")  # type: ignore[call-overload]
+
+
+async def test_a_made_context_keeps_what_a_handler_tells_and_answers_about_its_children() -> None:
+    async def handler(job: Job, context: JobContext) -> int:
+        await context.update_progress({"of": job.data})
+        assert await context.log(f"attempt {context.attempt} of {context.job_id}") == 1
+        kept = [(child.id, child.queue, child.reason) async for child in context.children.iterate(ChildState.IGNORED)]
+        assert kept == [("2", "pages", "torn")]
+        assert (await context.children.counts()).total == 3
+        return sum((await context.children.values()).values())
+
+    job = make_job("sum", "it", job_id="s")
+    context = make_context(job, attempt=2, children={"bull:pages:1": 5, "p:a:3": 2}, ignored={"bull:pages:2": "torn"})
+    assert await handler(job, context) == 7
+    assert (context.progress, context.rows) == ([{"of": "it"}], ["attempt 2 of s"])
+
+
+def test_a_made_context_of_a_thread_needs_no_event_loop() -> None:
+    def handler(job: Job, context: ThreadJobContext) -> dict[str, int]:
+        context.raise_if_cancelled()
+        context.update_progress(50)
+        assert context.log("half way") == 1
+        return context.children_values()
+
+    job = make_job("sum")
+    context = make_thread_context(job, children={"bull:pages:1": 5})
+    assert handler(job, context) == {"bull:pages:1": 5}
+    assert (context.recorded.progress, context.recorded.rows) == ([50], ["half way"])
+    context.recorded.is_cancelled = True
+    with pytest.raises(asyncio.CancelledError):
+        handler(job, context)

@@ -1,4 +1,5 @@
-"""For tests of code that uses carequeue: a clock that moves when told, points to wait for, jobs without a queue.
+"""For tests of code that uses carequeue: a clock that moves when told, points to wait for, and what a handler is called
+with, made without a queue.
 
 Run the real worker against a real Redis; nothing here stands in for it.
 """
@@ -8,17 +9,20 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, cast, overload
 
+from carequeue.children import Child, ChildCounts, Children, ChildState
 from carequeue.inspect import Counts, Inspector
 from carequeue.kind import JobKind, NewJob
 from carequeue.options import JobOptions
 from carequeue.wire.codec import Codec, encode_job
 from carequeue.wire.times import from_ms, to_ms
+from carequeue.worker import JobContext, ThreadJobContext
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
     from typing import TypeVar
 
     from carequeue.job import Job
@@ -26,7 +30,16 @@ if TYPE_CHECKING:
 
     P = TypeVar("P")
 
-__all__ = ["FakeClock", "Signal", "drain", "make_job"]
+__all__ = [
+    "FakeClock",
+    "RecordedContext",
+    "RecordedThreadContext",
+    "Signal",
+    "drain",
+    "make_context",
+    "make_job",
+    "make_thread_context",
+]
 
 PATIENCE = 10.0
 """Seconds after which a test that waits has failed."""
@@ -135,19 +148,135 @@ def make_job(kind: JobKind[Any] | str, data: Any = None, *, queue: str = "tests"
     return Codec(queue, new.payload_type).job(record.id or "1", fields)
 
 
-async def drain(worker: Worker, *, timeout: float = PATIENCE) -> Counts:  # noqa: ASYNC109 - a test says how long
-    """Let the worker run what is there until nothing is waiting or due, and return how many jobs are where then.
+class RecordedContext(JobContext):
+    """The context of an attempt that no worker runs: it keeps what the handler tells. `make_context` makes one."""
 
-    A worker that was not started yet is started, and closed at the end.
+    __slots__ = ("progress", "rows")
+
+    def __init__(self, job_id: str, attempt: int, children: Children) -> None:
+        super().__init__(job_id, f"tests:{attempt}", attempt, children, self._keep_progress, self._keep_row)
+        self.progress: list[Any] = []
+        """What was given to `update_progress`."""
+        self.rows: list[str] = []
+        """What was given to `log`."""
+
+    async def _keep_progress(self, value: Any) -> None:
+        self.progress.append(value)
+
+    async def _keep_row(self, row: str) -> int:
+        self.rows.append(row)
+        return len(self.rows)
+
+
+class RecordedThreadContext(ThreadJobContext):
+    """The same for a handler that is a plain function, called in the test's own thread."""
+
+    __slots__ = ("_values", "recorded")
+
+    def __init__(self, recorded: RecordedContext, values: Mapping[str, Any]) -> None:
+        super().__init__(recorded, cast("asyncio.AbstractEventLoop", None))  # what would need it is below
+        self.recorded: RecordedContext = recorded
+        """What the handler told: `recorded.progress`, `recorded.rows`."""
+        self._values = values
+
+    def children_values(self) -> dict[str, Any]:
+        """The values that `make_thread_context` was given."""
+        return dict(self._values)
+
+    def update_progress(self, value: Any) -> None:
+        """Kept in `recorded.progress`."""
+        self.recorded.progress.append(value)
+
+    def log(self, row: str) -> int:
+        """Kept in `recorded.rows`; returns how many there are."""
+        self.recorded.rows.append(row)
+        return len(self.recorded.rows)
+
+
+def make_context(
+    job: Job[Any],
+    *,
+    attempt: int = 1,
+    children: Mapping[str, Any] | None = None,
+    ignored: Mapping[str, str] | None = None,
+) -> RecordedContext:
+    """A context for calling a handler without a queue: `await handler(job, make_context(job))`.
+
+    `children` is what the job's children returned, by their keys (`prefix:queue:id`), `ignored` why others failed that
+    it goes on without.
+    """
+    return RecordedContext(job.id, attempt, _GivenChildren(children or {}, ignored or {}))
+
+
+def make_thread_context(
+    job: Job[Any], *, attempt: int = 1, children: Mapping[str, Any] | None = None
+) -> RecordedThreadContext:
+    """The same for a handler that is a plain function: `handler(job, make_thread_context(job))`."""
+    return RecordedThreadContext(make_context(job, attempt=attempt), children or {})
+
+
+class _GivenChildren(Children):
+    """Children that have ended, as the test says."""
+
+    __slots__ = ("_ignored", "_values")
+
+    def __init__(self, values: Mapping[str, Any], ignored: Mapping[str, str]) -> None:
+        # without a queue: every question is answered here
+        self._values = values
+        self._ignored = ignored
+
+    async def values(self) -> dict[str, Any]:
+        return dict(self._values)
+
+    async def ignored(self) -> dict[str, str]:
+        return dict(self._ignored)
+
+    async def counts(self) -> ChildCounts:
+        return ChildCounts(pending=0, processed=len(self._values), ignored=len(self._ignored), failed=0)
+
+    async def iterate(self, *states: ChildState, page: int = 100) -> AsyncIterator[Child]:
+        wanted = set(states or ChildState)
+        if ChildState.PROCESSED in wanted:
+            for key, value in self._values.items():
+                yield _child(key, ChildState.PROCESSED, value=value)
+        if ChildState.IGNORED in wanted:
+            for key, reason in self._ignored.items():
+                yield _child(key, ChildState.IGNORED, reason=reason)
+
+    async def remove_unprocessed(self) -> int:
+        return 0
+
+
+def _child(key: str, state: ChildState, value: Any = None, reason: str | None = None) -> Child:
+    queue_key, _, job_id = key.rpartition(":")
+    return Child(job_id, queue_key, state, value, reason)
+
+
+async def drain(worker: Worker, *others: Worker, timeout: float = PATIENCE) -> Counts:  # noqa: ASYNC109 - a test says how long
+    """Let workers run what is there until nothing is waiting or due, and return how many jobs are where then.
+
+    Workers that were not started yet are started, and closed at the end. With several, for the queues of a flow, none
+    of them has anything left to do; the counts are those of the first one's queue.
 
     Raises:
         TimeoutError: it did not come to an end.
     """
-    async with asyncio.timeout(timeout):
-        if worker.is_running:
-            await worker.wait_until_idle()
-        else:
-            async with worker:
-                await worker.wait_until_idle()
+    workers = (worker, *others)
+    async with asyncio.timeout(timeout), AsyncExitStack() as started:
+        for each in workers:
+            if not each.is_running:
+                await started.enter_async_context(each)
+        counts, before = await _settled(workers), None
+        while others and counts != before:  # the end of one may have been the beginning of another
+            counts, before = await _settled(workers), counts
+        return counts[0]
+
+
+async def _settled(workers: Sequence[Worker]) -> list[Counts]:
+    for worker in workers:
+        await worker.wait_until_idle()
+    found: list[Counts] = []
+    for worker in workers:
         async with Inspector(worker.queue, worker.connection, prefix=worker.prefix) as queue:
-            return await queue.counts()
+            found.append(await queue.counts())
+    return found
