@@ -27,6 +27,7 @@ from carequeue.errors import (
     SchedulerBusy,
     SchedulerOwnsJob,
     Skip,
+    Superseded,
     Unrecoverable,
     UnsuitableRedis,
     WaitForChildren,
@@ -41,6 +42,7 @@ from carequeue.job import Job, JobState
 from carequeue.kind import JobKind, NewJob
 from carequeue.manual import ManualWorker
 from carequeue.metrics import Metrics
+from carequeue.once import Claim, OnceStore, RedisOnce, once
 from carequeue.options import (
     Backoff,
     Deduplication,
@@ -67,6 +69,7 @@ __all__ = [
     "ChildCounts",
     "ChildState",
     "Children",
+    "Claim",
     "ConnectionLost",
     "Counts",
     "DeadLetter",
@@ -97,6 +100,7 @@ __all__ = [
     "NotPermitted",
     "NotReady",
     "OnFailure",
+    "OnceStore",
     "ParentNotFound",
     "ParentRef",
     "PayloadError",
@@ -107,12 +111,14 @@ __all__ = [
     "QueueNotPaused",
     "RateLimit",
     "RateLimited",
+    "RedisOnce",
     "Repeat",
     "RetryAt",
     "Scheduler",
     "SchedulerBusy",
     "SchedulerOwnsJob",
     "Skip",
+    "Superseded",
     "Telemetry",
     "ThreadJobContext",
     "Unrecoverable",
@@ -123,4 +129,5 @@ __all__ = [
     "WorkerNotStarted",
     "WorkerOptions",
     "WrongState",
+    "once",
 ]

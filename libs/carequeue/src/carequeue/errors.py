@@ -23,6 +23,7 @@ CarequeueError
 ├── AttemptCancelled         somebody cancelled an attempt: `Worker.cancel_job`
 ├── ProcessDied              the process of a handler ended before the handler did
 ├── HandlerError             a handler in a process raised what cannot be sent from there; `.type_name`
+├── Superseded               `once`: a later attempt has claimed what this one is about to do
 └── Instruction              what a handler raises to say how its job goes on
     ├── Unrecoverable        failed now, whatever attempts are left
     ├── RetryAt              again at an instant
@@ -159,6 +160,10 @@ class HandlerError(CarequeueError):
     def __init__(self, type_name: str, message: str) -> None:
         self.type_name: str = type_name
         super().__init__(f"{type_name}: {message}" if message else type_name)
+
+
+class Superseded(CarequeueError):
+    """A later attempt has claimed what this one was about to do."""
 
 
 class Instruction(CarequeueError):

@@ -16,6 +16,10 @@ P_co = TypeVar("P_co", covariant=True)
 R = TypeVar("R")
 
 
+ATTEMPTS_OF_A_MS = 4096
+"""A job that is added a ms later has higher fences, unless this one had more attempts than that."""
+
+
 class JobState(StrEnum):
     """Where a job is. A job is in exactly one of these."""
 
@@ -130,6 +134,13 @@ class Job(Generic[P_co]):
     def attempts_started(self) -> int:
         """How many attempts have begun, those included whose worker vanished and those that count as none."""
         return self._integer("ats")
+
+    @property
+    def fence(self) -> int:
+        """A number for its latest attempt, in a handler for this one: any later attempt has a higher one, and so has a
+        job that is added with the same id after this one is gone. What an older attempt wants can be told by it.
+        """
+        return self._integer("timestamp") * ATTEMPTS_OF_A_MS + self.attempts_started
 
     @property
     def stalled_count(self) -> int:
