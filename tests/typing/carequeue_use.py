@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import reveal_type
+from typing import TYPE_CHECKING, reveal_type
 
-from carequeue import Job, JobContext, JobKind, Queue, Repeat, Worker
+from carequeue import BatchContext, Job, JobContext, JobKind, Queue, Repeat, Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,19 @@ async def send(job: Job[Send], context: JobContext) -> None:
 
 @worker.handles(REMIND)  # error
 async def wrong(job: Job[Send]) -> None: ...
+
+
+@worker.handles_batch(REMIND, size=10)
+async def remind_all(jobs: list[Job[Remind]], context: BatchContext) -> list[int]:
+    return [job.data.occurrence for job in jobs]
+
+
+@worker.handles_batch(SEND)
+def send_all(jobs: Sequence[Job[Send]]) -> None: ...
+
+
+@worker.handles_batch(SEND)  # error
+def wrong_all(jobs: list[Job[Remind]]) -> None: ...
 
 
 async def any_job(job: Job) -> None:

@@ -6,6 +6,7 @@ from carequeue.errors import (
     AccessRefused,
     AttemptCancelled,
     AttemptTimedOut,
+    BatchFailure,
     CarequeueError,
     ConnectionLost,
     HandlerError,
@@ -56,7 +57,14 @@ from carequeue.queue import Queue
 from carequeue.repeat import Repeat
 from carequeue.scheduler import Scheduler
 from carequeue.telemetry import Telemetry
-from carequeue.worker import JobContext, ProcessJobContext, ThreadJobContext, Worker
+from carequeue.worker import (
+    BatchContext,
+    JobContext,
+    ProcessJobContext,
+    ThreadBatchContext,
+    ThreadJobContext,
+    Worker,
+)
 from carequeue.worker_options import WorkerOptions
 
 __all__ = [
@@ -64,6 +72,8 @@ __all__ = [
     "AttemptCancelled",
     "AttemptTimedOut",
     "Backoff",
+    "BatchContext",
+    "BatchFailure",
     "CarequeueError",
     "Child",
     "ChildCounts",
@@ -120,6 +130,7 @@ __all__ = [
     "Skip",
     "Superseded",
     "Telemetry",
+    "ThreadBatchContext",
     "ThreadJobContext",
     "Unrecoverable",
     "UnsuitableRedis",

@@ -29,7 +29,8 @@ CarequeueError
     ├── RetryAt              again at an instant
     ├── RateLimited          again after a time in which the queue starts nothing
     ├── Skip                 nothing to do: completed with the reason
-    └── WaitForChildren      again once no child is pending
+    ├── WaitForChildren      again once no child is pending
+    └── BatchFailure         these jobs of a batch failed, the others completed
 """
 
 from __future__ import annotations
@@ -212,3 +213,14 @@ class WaitForChildren(Instruction):
     Raise it after adding children (`queue.add(…, parent=…)`), and only while there may be pending ones: a handler that
     always raises it runs for ever.
     """
+
+
+class BatchFailure(Instruction):
+    """Some jobs of a batch failed: each is tried again, or fails, by its own rules. The others completed.
+
+    `failures` has the error of each, by the job's id: `raise BatchFailure({job.id: error})`.
+    """
+
+    def __init__(self, failures: Mapping[str, BaseException]) -> None:
+        self.failures: dict[str, BaseException] = dict(failures)
+        super().__init__(f"{len(self.failures)} jobs of the batch failed")

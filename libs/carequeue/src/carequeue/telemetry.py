@@ -54,6 +54,7 @@ EVENTS: Mapping[str, tuple[str, ...]] = {
     "lock.lost": ("queue", "job_id"),
     "locks.renewed": ("queue", "count"),
     "hook.failed": ("queue", "hook", "error"),
+    "batch.started": ("queue", "name", "count", "waited"),
     "job.added": ("queue", "job_id", "name"),
     "job.removed": ("queue", "job_id"),
     "queue.paused": ("queue",),
@@ -74,6 +75,8 @@ failed and did not say what that means: its parent waits for ever, unless somebo
 `handler.unstoppable` is an attempt that was given up while its handler, told to end, goes on and keeps its slot.
 `loop.blocked`: something kept the event loop from running for so long that locks may be lost.
 `job.unreported` is a job whose end Redis refused (`code`), because somebody else decides about it.
+
+`batch.started` is a batch of `count` jobs that was handed to its handler, `waited` after the first of them joined it.
 
 The last ones come from a `Queue` or `FlowProducer` of this process. `job.added` also comes for a job that was there
 already, or was kept out as a duplicate: then `job_id` is the one that is there. `counts` are by the names of states.

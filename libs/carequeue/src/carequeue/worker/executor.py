@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from carequeue.children import Children
 from carequeue.errors import AttemptCancelled, ConnectionLost, LockLost, PayloadError, Unrecoverable
 from carequeue.wire.codec import TIMEOUT, Codec, encode_data
+from carequeue.worker.batches import Batches
 from carequeue.worker.context import JobContext, ThreadJobContext
 from carequeue.worker.messages import order_of
 from carequeue.worker.outcome import EXPIRED, Attempt, expired, handed_back, raised, returned, traced
@@ -62,6 +63,7 @@ class Executor:
         self._advance = advance
         self._stopping = Stopping(setting, self._give_up)
         self._traces = setting.traces
+        self.batches: Batches = Batches(setting, threads, self._begin_in_batch)
         self._codec: Codec[Any] = Codec(setting.terms.queue)
         self._runs: dict[str, Run] = {}
         self.empty: asyncio.Event = asyncio.Event()
@@ -150,14 +152,11 @@ class Executor:
             _ = job.data  # decoded here and kept, so that a handler never meets data of another shape
         except PayloadError as error:
             raise Unrecoverable(f"the job's data cannot be read: {error}") from error
-        if self._setting.telemetry.wanted("job.started"):
-            self._tell_start(job)
-        run.told = True
-        if handler.takes_context:
-            run.context = self._context(run)
+        if handler.batch is not None:
+            return await self.batches.join(run, handler, handler.batch)
+        self._begin(run, handler)
         if run.stopped_by is not None:
             raise run.stopped_by
-        run.handling = True
         if not handler.is_coroutine:
             return await self._perform_elsewhere(run, handler)
         if self._terms.timeout is not None or TIMEOUT in job.fields.get("opts", ""):
@@ -165,6 +164,20 @@ class Executor:
         if run.context is not None:
             return await handler.function(job, run.context)
         return await handler.function(job)
+
+    def _begin(self, run: Run, handler: Handler) -> None:
+        """The handler begins, unless whoever is told so stops it."""
+        if self._setting.telemetry.wanted("job.started"):
+            self._tell_start(run.job)
+        run.told = True
+        if handler.takes_context:
+            run.context = self._context(run)
+        run.handling = run.stopped_by is None
+
+    def _begin_in_batch(self, run: Run, handler: Handler) -> None:
+        self._begin(run, handler)
+        if run.handling:
+            self._stopping.watch(run)
 
     async def _perform_elsewhere(self, run: Run, handler: Handler) -> Any:
         if handler.reference is not None:

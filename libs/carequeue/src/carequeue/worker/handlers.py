@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
 
 from carequeue.errors import InvalidOption, Unrecoverable
+from carequeue.wire.times import span_ms
 from carequeue.worker.importable import Reference, reference_to
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from carequeue.job import Job
+    from carequeue.worker.batch_context import BatchContext, ThreadBatchContext
     from carequeue.worker.context import JobContext, ProcessJobContext, ThreadJobContext
 
 RunIn = Literal["process"]
@@ -34,6 +37,16 @@ class Handler:
     takes_context: bool
     reference: Reference | None = None
     """How a child process finds it, if one runs it."""
+    batch: BatchTerms | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BatchTerms:
+    """How a batch gathers. `timeout_ms`: how long it waits for its minimum at the most."""
+
+    size: int
+    minimum: int
+    timeout_ms: int | None
 
 
 class Handlers:
@@ -49,10 +62,24 @@ class Handlers:
         function: Callable[..., Any],
         payload_type: type[Any] | None = None,
         run_in: RunIn | None = None,
+        batch: BatchTerms | None = None,
     ) -> None:
         if name in self._by_name:
             raise InvalidOption(f"this worker already has a handler for {name!r}")
-        self._by_name[name] = inspected(function, payload_type, run_in)
+        self._by_name[name] = replace(inspected(function, payload_type, run_in), batch=batch)
+
+    def check_room(self, concurrency: int) -> None:
+        """Refuse batches that could never be full.
+
+        Raises:
+            InvalidOption: each job of a batch takes one of `concurrency` slots, and there are fewer.
+        """
+        for name, handler in self._by_name.items():
+            if handler.batch is not None and handler.batch.size > concurrency:
+                raise InvalidOption(
+                    f"a batch of {handler.batch.size} jobs named {name!r} takes as many slots, and the worker has a "
+                    f"concurrency of {concurrency}: say Worker(…, concurrency={handler.batch.size}) or more"
+                )
 
     def catch_all(self, function: Callable[..., Any], run_in: RunIn | None = None) -> None:
         self._catch_all = inspected(function, None, run_in)
@@ -104,6 +131,44 @@ class Registration(Generic[P]):
         else:
             self._handlers.add(self._name, handler, self._payload_type, self._run_in)
         return handler
+
+
+class BatchRegistration(Generic[P]):
+    """The decorator that `worker.handles_batch(kind)` returns; it leaves the function as it is."""
+
+    def __init__(self, handlers: Handlers, name: str, payload_type: type[P] | None, terms: BatchTerms) -> None:
+        self._handlers = handlers
+        self._name = name
+        self._payload_type = payload_type
+        self._terms = terms
+
+    @overload
+    def __call__(self, handler: Callable[[list[Job[P]]], R], /) -> Callable[[list[Job[P]]], R]: ...
+    @overload
+    def __call__(
+        self, handler: Callable[[list[Job[P]], BatchContext], R], /
+    ) -> Callable[[list[Job[P]], BatchContext], R]: ...
+    @overload
+    def __call__(
+        self, handler: Callable[[list[Job[P]], ThreadBatchContext], R], /
+    ) -> Callable[[list[Job[P]], ThreadBatchContext], R]: ...
+    def __call__(self, handler: Callable[..., Any], /) -> Callable[..., Any]:
+        self._handlers.add(self._name, handler, self._payload_type, batch=self._terms)
+        return handler
+
+
+def batch_terms(size: int, minimum: int, timeout: timedelta | None) -> BatchTerms:
+    """
+    Raises:
+        InvalidOption: a batch cannot be like that.
+    """
+    if not 1 <= minimum <= size:
+        raise InvalidOption(f"a batch has at least 1 job, and at least its minimum: got size={size}, minimum={minimum}")
+    if timeout is not None and timeout <= timedelta(0):
+        raise InvalidOption(f"a batch waits longer than nothing for its minimum, got {timeout}")
+    if minimum > 1 and timeout is None:
+        raise InvalidOption("say how long a batch waits for its minimum: handles_batch(…, timeout=timedelta(…))")
+    return BatchTerms(size, minimum, None if timeout is None else span_ms(timeout))
 
 
 def inspected(function: Callable[..., Any], payload_type: type[Any] | None, run_in: RunIn | None = None) -> Handler:

@@ -48,6 +48,7 @@ class Shutdown:
     async def drain(self, grace: timedelta) -> Leftovers:
         """End what runs, and report it."""
         self._slots.stop()
+        self._executor.batches.close()
         await self._let_finish(grace.total_seconds())
         interrupted = [run for run in self._executor.runs if run.context is not None or not run.in_thread]
         for run in interrupted:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import random
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any
 
 from carequeue.dead_letters import letters_base
 from carequeue.errors import AccessRefused, ConnectionLost, InvalidOption, NotPermitted, WorkerNotStarted
@@ -17,12 +17,12 @@ from carequeue.wire.keep import keep_rule
 from carequeue.wire.keys import QueueKeys
 from carequeue.worker.assembly import Assembly
 from carequeue.worker.clock import Clock, SystemClock
-from carequeue.worker.handlers import Handlers, Registration, RunIn
-from carequeue.worker.hooks import Hook, HookName, Hooks
+from carequeue.worker.hooks import Hooks
 from carequeue.worker.importable import importing
 from carequeue.worker.letter_box import LetterBox
 from carequeue.worker.outage import Outage
 from carequeue.worker.outcome import Rules
+from carequeue.worker.registry import Registry
 from carequeue.worker.setting import Setting
 from carequeue.worker.signals import stop_signals
 from carequeue.worker.slots import Slots
@@ -37,14 +37,10 @@ if TYPE_CHECKING:
     from typing import Self, Unpack
 
     from carequeue.backoff import BackoffStrategy
-    from carequeue.kind import JobKind
     from carequeue.store.client import LinkedRedis
     from carequeue.store.connection import Connection
     from carequeue.worker.shutdown import Shutdown
     from carequeue.worker_options import WorkerWords
-
-P = TypeVar("P")
-H = TypeVar("H", bound=Hook)
 
 LAST_HOOKS = 5.0
 """Seconds that coroutine hooks have to end after the last job."""
@@ -52,7 +48,7 @@ LAST_HOOKS = 5.0
 log: logging.Logger = logging.getLogger("carequeue.worker")
 
 
-class Worker:
+class Worker(Registry):
     """A worker of one queue; `async with worker` or `await worker.run()`.
 
     `options` or single worker options by name (`concurrency=50, lock_duration=…`), see WorkerOptions. A closed worker
@@ -86,8 +82,7 @@ class Worker:
             check_together(self._keys.base, base)
         self._strategies = backoff_strategies or {}
         self._clock = clock or SystemClock()
-        self._handlers = Handlers()
-        self._hooks = Hooks(queue, self.telemetry)
+        super().__init__(Hooks(queue, self.telemetry))
         self._outage = Outage(queue, self._hooks, self.telemetry, random.random)
         self._slots = Slots(self._options.concurrency, self._options.batch)
         self._stop = asyncio.Event()
@@ -99,65 +94,6 @@ class Worker:
         self._shutdown: Shutdown | None = None
         if handler is not None:
             self._handlers.catch_all(handler)
-
-    # Handlers and hooks
-
-    @overload
-    def handles(self, kind: JobKind[P], *, run_in: RunIn | None = None) -> Registration[P]: ...
-    @overload
-    def handles(self, kind: str, *, run_in: RunIn | None = None) -> Registration[Any]: ...
-    def handles(self, kind: JobKind[Any] | str, *, run_in: RunIn | None = None) -> Registration[Any]:
-        """Register the decorated function for the jobs of a kind, or of a name.
-
-        A coroutine function runs in the event loop, a plain one in a thread, or with `run_in="process"` in a child
-        process. It takes the job, and the context if it has a second parameter.
-
-        Raises:
-            InvalidOption: it cannot be called so, or a child process could not find it.
-        """
-        if isinstance(kind, str):
-            return Registration(self._handlers, kind, None, run_in)
-        return Registration(self._handlers, kind.name, kind.payload_type, run_in)
-
-    def handles_others(self, *, run_in: RunIn | None = None) -> Registration[Any]:
-        """The same for all jobs that no other handler is for, as the handler given to `Worker`."""
-        return Registration(self._handlers, None, None, run_in)
-
-    def on_completed(self, hook: H) -> H:
-        """`hook(job, value)` after a job completed with the handler's value."""
-        return self._hook("completed", hook)
-
-    def on_failed(self, hook: H) -> H:
-        """`hook(job, error)` after each failed attempt; `job.finished_at` is set if it was the last one."""
-        return self._hook("failed", hook)
-
-    def on_expired(self, hook: H) -> H:
-        """`hook(job)` for a job that this worker took when its time was over (`expires_after`, `expires_at`): it did
-        not run, and has failed as "expired".
-        """
-        return self._hook("expired", hook)
-
-    def on_progress(self, hook: H) -> H:
-        """`hook(job, value)` after a handler of this worker reported progress."""
-        return self._hook("progress", hook)
-
-    def on_stalled(self, hook: H) -> H:
-        """`hook(job_id)` for a job that this worker found without a living owner and put back."""
-        return self._hook("stalled", hook)
-
-    def on_blocked(self, hook: H) -> H:
-        """`hook(job, parent)` for a child that failed and did not say (`on_failure`) what that means: its parent, a
-        ParentRef, waits until somebody retries or removes the child.
-        """
-        return self._hook("blocked", hook)
-
-    def on_drained(self, hook: H) -> H:
-        """`hook()` when the last job ended and none is left to take; delayed ones may be."""
-        return self._hook("drained", hook)
-
-    def on_error(self, hook: H) -> H:
-        """`hook(error)` for what is no job's failure: a lost connection, a lost lock, a broken hook."""
-        return self._hook("error", hook)
 
     # Life
 
@@ -177,7 +113,7 @@ class Worker:
             UnsuitableRedis: this server cannot hold a queue safely.
             AccessRefused: it does not let this user in.
             NotPermitted: it does not let this user do what a worker does.
-            InvalidOption: the worker has no handler, or is closed.
+            InvalidOption: the worker has no handler, or is closed, or its concurrency is less than a batch.
         """
         if not self._handlers:
             raise InvalidOption("the worker has no handler: Worker(name, url, handler) or @worker.handles(kind)")
@@ -188,6 +124,7 @@ class Worker:
                 "a child process imports the program of its worker, which starts the worker again: put what starts it "
                 'under `if __name__ == "__main__":`, or the handler into a module of its own'
             )
+        self._handlers.check_room(self.concurrency)
         client, blocking = self._connect()
         try:
             await self._reach(client, blocking)
@@ -303,10 +240,6 @@ class Worker:
     def _cancel(self, reason: str, job_id: str | None) -> int:
         executor = self._assembly.executor if self._assembly is not None else None
         return executor.cancel(reason, job_id) if executor is not None else 0
-
-    def _hook(self, name: HookName, hook: H) -> H:
-        self._hooks.add(name, hook)
-        return hook
 
     def _connect(self) -> tuple[LinkedRedis, LinkedRedis]:
         suffix = f":w:{self._options.name}" if self._options.name else ""
