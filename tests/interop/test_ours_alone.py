@@ -1,4 +1,4 @@
-"""What only carequeue knows does not disturb Node: expiry, dead letters."""
+"""What only carequeue knows does not disturb Node: expiry, dead letters, jobs that run anew."""
 
 from __future__ import annotations
 
@@ -91,3 +91,22 @@ async def test_node_reads_works_off_and_removes_dead_letters(node: Node, queue: 
         await node.wait_for("w", "completed", 3)
         await letters.pause()
         await letters.obliterate()
+
+
+async def test_node_runs_what_we_add_anew_and_we_what_node_ran(node: Node, queue: Queue, redis_url: str) -> None:
+    ran = Signal()
+    await node.make("Queue", "q", queue.name)
+    await node.make("Worker", "w", queue.name)
+    await node.call("q", "add", "paint", {"acts": [{"return": 1}]}, {"jobId": "a"})
+    await node.wait_for("w", "completed")
+    await queue.add("paint", {"acts": [{"return": 2}]}, job_id="a", when_exists="rerun")
+    await node.wait_for("w", "completed", 2)
+    await node.drop("w")
+    job = await node.call("q", "getJob", "a")
+    assert (job["returnvalue"], job["attemptsMade"]) == (2, 1)
+    assert await node.call("q", "getJobCounts", "completed", "failed", "wait") == {
+        "completed": 1, "failed": 0, "wait": 0
+    }  # fmt: skip
+    await queue.add("paint", {}, job_id="a", when_exists="rerun")
+    await drain(Worker(queue.name, redis_url, ran))
+    assert len(ran.calls) == 1

@@ -286,6 +286,8 @@ def _check(options: JobOptions, *, is_root: bool) -> None:
         raise InvalidOption("a child in a flow has the parent above it; only the first job may say another one")
     if options.job_id is not None and ":" in options.job_id:
         raise InvalidOption(f"a job of a flow has an id without ':', got {options.job_id!r}")
+    if options.when_exists == "rerun":
+        raise InvalidOption("a job of a flow that exists already is not run again: it is tied to its parent as it is")
     if options.deduplication is not None:
         raise InvalidOption("a job of a flow is not deduplicated: one that is kept out would leave its parent waiting")
 

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, TypedDict
+from typing import Any, Literal, TypedDict
 
 from carequeue.errors import InvalidOption
 from carequeue.job_ids import check_job_id
@@ -142,6 +142,10 @@ class OnFailure(StrEnum):
     """The parent runs when its other children are done, as if it had never had this one."""
 
 
+WhenExists = Literal["keep", "rerun"]
+"""What adding a job does when there is one with its id."""
+
+
 class JobWords(TypedDict, total=False):
     """The keyword arguments of `Queue.add`, `JobKind` and their like: the fields of JobOptions."""
 
@@ -167,6 +171,7 @@ class JobWords(TypedDict, total=False):
     omit_context: bool | None
     timeout: timedelta | None
     dead_letters: str | None
+    when_exists: WhenExists | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,6 +222,8 @@ class JobOptions:
     """How long one attempt may take, counted from when its handler begins; the worker's own if unsaid."""
     dead_letters: str | None = None
     """The queue that gets a letter if the job fails for good; of the same prefix. None: what its worker says."""
+    when_exists: WhenExists | None = None
+    """What adding a `job_id` that exists does. "keep", or unsaid: nothing. "rerun": what has finished runs anew."""
 
     def __post_init__(self) -> None:
         if self.job_id is not None:
@@ -236,6 +243,7 @@ class JobOptions:
             raise InvalidOption(f"a priority is between 0 (first) and {MAX_PRIORITY}, got {self.priority}")
         if self.parent is not None and self.deduplication is not None:
             raise InvalidOption("a child cannot be deduplicated: its parent would wait for a job that was not added")
+        self._check_when_exists()
         if self.on_failure is not None and self.on_failure not in set(OnFailure):
             raise InvalidOption(f"on_failure is one of {', '.join(OnFailure)}, got {self.on_failure!r}")
         if self.telemetry_metadata is not None:
@@ -245,6 +253,12 @@ class JobOptions:
         _check_not_negative("keep_logs", self.keep_logs)
         _check_not_negative("stack_trace_limit", self.stack_trace_limit)
         _check_not_negative("size_limit", self.size_limit)
+
+    def _check_when_exists(self) -> None:
+        if self.when_exists not in (None, "keep", "rerun"):
+            raise InvalidOption(f"when_exists is 'keep' or 'rerun', got {self.when_exists!r}")
+        if self.when_exists == "rerun" and self.deduplication is not None:
+            raise InvalidOption('say either deduplication or when_exists="rerun": both say what a second job does')
 
     def _check_expiry(self) -> None:
         if self.expires_after is not None:

@@ -85,12 +85,14 @@ class Queue(DeadLetters):
 
         A `job_id` that exists already, finished jobs that are kept included, adds nothing and is no error: so with a
         `job_id` adding may be repeated after ConnectionLost. Without one a repetition may add the job twice.
+        With `when_exists="rerun"` a job that has finished is added anew and runs again; a repetition may do that twice.
 
         Raises:
             PayloadError: the data does not fit the kind, cannot be JSON, or is larger than `size_limit`.
             InvalidOption: an option cannot be used.
             ParentNotFound: the parent does not exist.
             WrongState: the job exists and belongs to another living parent.
+            JobLocked: with `when_exists="rerun"`, the job is running: nothing was added.
         """
         [job] = await self._add("add", [_new_job(kind, data, options)])
         return job
@@ -345,6 +347,8 @@ class Queue(DeadLetters):
             for each in (said.job_id, said.delay, said.run_at, said.timestamp, said.parent, said.expires_at)
         ):
             raise InvalidOption("the runs of a scheduler have ids and times of their own, and no parent")
+        if said.when_exists == "rerun":
+            raise InvalidOption("the runs of a scheduler have ids of their own: none of them is added twice")
         if said.deduplication is not None:
             raise InvalidOption(
                 "the runs of a scheduler are not deduplicated: one that is kept out would end the chain"

@@ -54,6 +54,7 @@ class Chaos:
             "delay": self.random.choice([0, 0, 1, 700]),
             "priority": self.random.choice([0, 0, 1, 2]),
             "lifo": self.random.random() < 0.2,
+            "rerun": self.random.random() < 0.4,
             "opts": self.random.choice(['{"attempts":3}', '{"lifo":true}', '{"expireAfter":400}', "no json"]),
         }
         if self.random.random() < 0.3:

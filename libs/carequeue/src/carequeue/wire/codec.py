@@ -69,11 +69,13 @@ class JobRecord:
     deduplication: str = ""
     """The rule as JSON, in BullMQ's words."""
     deduplication_id: str = ""
+    rerun: bool = False
+    """A finished job with this id makes way."""
 
     @property
     def more(self) -> str:
         """What few jobs have, as JSON for the script; empty if it is none of it."""
-        if not (self.priority or self.lifo or self.parent_key or self.deduplication):
+        if not (self.priority or self.lifo or self.parent_key or self.deduplication or self.rerun):
             return ""
         said: dict[str, object] = {"priority": self.priority}
         if self.lifo:
@@ -82,6 +84,8 @@ class JobRecord:
             said |= {"parentKey": self.parent_key, "parent": self.parent}
         if self.deduplication:
             said["de"] = json.loads(self.deduplication)
+        if self.rerun:
+            said["rerun"] = True
         return _OPTS.encode(said)
 
     @property
@@ -162,7 +166,7 @@ class JobEncoder:
             check_size(data, self._size_limit)
         return JobRecord(
             self._id, new.name, data, self._opts, self._timestamp, self._delay, self._priority, self._lifo,
-            self._parent_key, self._parent, self._rule, self._deduplication_id,
+            self._parent_key, self._parent, self._rule, self._deduplication_id, self._rerun,
         )  # fmt: skip
 
     def _work_out(self, said: JobOptions) -> None:
@@ -185,6 +189,7 @@ class JobEncoder:
         self._parent = encode_link(parent, options.on_failure) if parent else ""
         self._rule = _OPTS.encode(stored["de"]) if rule else ""
         self._deduplication_id = rule.id if rule else ""
+        self._rerun = options.when_exists == "rerun" and bool(self._id)
         self._said = said
 
 

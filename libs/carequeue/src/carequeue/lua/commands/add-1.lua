@@ -1,5 +1,5 @@
 --[[
-  Adds jobs. All of them, or none when a parent does not fit.
+  Adds jobs. All of them, or none when a parent does not fit, or a job that is to run again is running.
 
   KEYS[1]  base key of the queue
 
@@ -7,10 +7,11 @@
   ARGV[2]  opts.maxLenEvents, written if the queue has none yet
   ARGV[3]  version, written if the queue has none yet
   ARGV[4…] for each job 7 arguments: id (empty: the queue counts one), name, data, opts, timestamp ms, delay ms, and
-           empty or what few jobs have, as JSON: priority, lifo, parentKey, parent (JSON), de (the deduplication rule)
+           empty or what few jobs have, as JSON: priority, lifo, parentKey, parent (JSON), de (the deduplication rule), rerun
+           (a finished job with the id makes way)
 
   Output: the ids, in order, of a job that is kept out the id of the one that keeps it out; or
-          {-5 | -7, place of the job whose parent is missing | already another living one}
+          {-5 | -7 | -12, place of the job whose parent is missing | is another living one | that a worker holds}
   Events: added, waiting, delayed, blocked, duplicated, deduplicated, removed
 ]]
 --- @include "queueKeys"
@@ -18,6 +19,7 @@
 --- @include "announceQueue"
 --- @include "callMany"
 --- @include "deduplicate"
+--- @include "giveWay"
 --- @include "trimEvents"
 --- @include "wakeWorker"
 --- @include "wakeWhenDue"
@@ -41,13 +43,15 @@ local function readMore()
   return more
 end
 
--- The answer to a call whose jobs cannot all have their parents.
+-- The answer to a call whose jobs cannot all have their parents, or their turn.
 local function refusal(more)
   for place = 1, total do
-    local parentKey = more[place].parentKey
-    local code = parentKey and refusedByParent(keys, ARGV[FIRST + (place - 1) * WIDTH], parentKey)
+    local id, parentKey = ARGV[FIRST + (place - 1) * WIDTH], more[place].parentKey
+    local code = parentKey and refusedByParent(keys, id, parentKey)
     if code then
       return {code, place}
+    elseif more[place].rerun and redis.call('EXISTS', keys.base .. ':' .. id .. ':lock') == 1 then
+      return {-12, place}
     end
   end
 end
@@ -72,10 +76,10 @@ local ids, back, front = {}, {}, {}
 local available, delayed = false, false
 
 -- Adds one job, and answers the id of the one that keeps it out, if so.
-local function addJob(id, at, rest)
+local function addJob(id, at, rest, parentKey, parent)
   local job = {
     name = ARGV[at + 1], data = ARGV[at + 2], opts = ARGV[at + 3], timestamp = ARGV[at + 4],
-    delay = ARGV[at + 5], priority = rest.priority or 0, parentKey = rest.parentKey, parent = rest.parent,
+    delay = ARGV[at + 5], priority = rest.priority or 0, parentKey = parentKey, parent = parent,
   }
   if rest.de then
     job.deid = rest.de.id
@@ -94,22 +98,31 @@ local function addJob(id, at, rest)
       side[#side + 1] = id
     end
   end
-  if rest.parentKey then
-    redis.call('SADD', rest.parentKey .. ':dependencies', keys.base .. ':' .. id)
+  if parentKey then
+    redis.call('SADD', parentKey .. ':dependencies', keys.base .. ':' .. id)
   end
 end
 
 for place = 1, total do
-  local at = FIRST + (place - 1) * WIDTH
+  local at, rest = FIRST + (place - 1) * WIDTH, more[place]
   local id = ARGV[at]
-  if id ~= '' and redis.call('EXISTS', keys.base .. ':' .. id) == 1 then
-    keepKnown(id, more[place])
+  local known, parentKey, parent = id ~= '' and redis.call('EXISTS', keys.base .. ':' .. id) == 1, nil, nil
+  if known and rest.rerun then
+    local gone
+    gone, parentKey, parent = giveWay(keys, id)
+    known = not gone
+  end
+  if known then
+    keepKnown(id, rest)
     ids[place] = id
   else
     if id == '' then
       id = string.format('%.0f', counted + place)
     end
-    ids[place] = addJob(id, at, more[place]) or id
+    if rest.parentKey then
+      parentKey, parent = rest.parentKey, rest.parent
+    end
+    ids[place] = addJob(id, at, rest, parentKey, parent) or id
   end
 end
 
