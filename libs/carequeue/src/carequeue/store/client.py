@@ -46,6 +46,17 @@ class LinkedRedis(Redis):
         else:
             link.loop.call_soon_threadsafe(link.close)
 
+    async def part(self, patience: float) -> None:
+        """As `hang_up`, and return when the server knows, or after `patience` seconds."""
+        try:
+            if self._link is not None:
+                async with asyncio.timeout(patience):
+                    await self._link.part()
+        except TimeoutError:
+            pass  # it does not answer: nothing to be sure of
+        finally:
+            self.hang_up()
+
     async def aclose(self, close_connection_pool: bool | None = None) -> None:
         self.hang_up()
         await super().aclose(close_connection_pool)

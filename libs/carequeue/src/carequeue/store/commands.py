@@ -29,6 +29,8 @@ VERSION = "bullmq:6.7.0"
 DEFAULT_MAX_EVENTS = 10_000
 ADDED_AT_ONCE = 1000
 """Jobs one call adds: more would keep other clients waiting."""
+PARTING = 1.0
+"""Seconds for the server to notice that a blocking call is over."""
 ADDED_IN_FLIGHT = 250
 """Jobs one call adds where several may be under way."""
 
@@ -161,7 +163,7 @@ class MarkerQueue:
             try:
                 reply = await self._client.send("BZPOPMIN", self._key, block)
             except asyncio.CancelledError:
-                self._client.hang_up()  # else the server would still pop one, for nobody
+                await self._client.part(PARTING)  # else the server would still pop one, for nobody
                 raise
         return int(float(reply[2])) if reply else None
 

@@ -40,6 +40,7 @@ class Link(asyncio.Protocol):
         )
         self.loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
         self.closed: bool = False
+        self._gone = asyncio.Event()
         """It takes no more commands; those under way may still get their replies."""
         self._hung_up = False
         self._connection = connection  # its stream closes the transport when it is collected
@@ -87,6 +88,13 @@ class Link(asyncio.Protocol):
             if not future.done():
                 future.set_exception(why or ConnectionError("the connection was closed"))
 
+    async def part(self) -> None:
+        """Hang up, and return when the server knows: what it does from then on, it does not do for this connection."""
+        if not self.closed and self._transport.can_write_eof():
+            self._transport.write_eof()
+            await self._gone.wait()
+        self.close()
+
     # What the transport calls
 
     def data_received(self, data: bytes) -> None:
@@ -100,6 +108,7 @@ class Link(asyncio.Protocol):
             self.close(ConnectionError(f"cannot understand the server: {error}"))
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._gone.set()
         self.close(ConnectionError(f"connection lost: {exc}" if exc else "connection closed by the server"))
 
     # Inside
