@@ -44,6 +44,7 @@ DIFFERENCES = [
         "stalled_priority", "/(wait|prioritized)|answer 3 .*", "a stalled job keeps its priority; in BullMQ it loses it"
     ),
     Difference("delayed_by_hand.*", "/a/delay", "counted from another millisecond", always=False),
+    Difference("fail_and_try_again_later", "/a/delay", "counted from another millisecond", always=False),
     Difference("walk_.*", r"answer \d+ \(remove\)", "as above: a job that is held, or not there", always=False),
     Difference("walk_.*", "/marker", "we also say when the next job is due, after more of the steps", always=False),
     Difference(
