@@ -15,6 +15,7 @@
 ]]
 --- @include "queueKeys"
 --- @include "queueMeta"
+--- @include "announceQueue"
 --- @include "callMany"
 --- @include "hasOtherParent"
 --- @include "linkParent"
@@ -82,8 +83,8 @@ for at = FIRST, #ARGV, WIDTH do
 end
 
 for _, queue in ipairs(queues) do
-  redis.call('HSETNX', queue.keys.meta, 'opts.maxLenEvents', ARGV[2])
-  redis.call('HSETNX', queue.keys.meta, 'version', ARGV[3])
+  queue.meta = queueMeta(queue.keys)
+  announceQueue(queue.keys, queue.meta, ARGV[2], ARGV[3])
 end
 local rejoined = {}
 for _, job in ipairs(order) do
@@ -102,14 +103,13 @@ end
 for _, queue in ipairs(queues) do
   callMany('LPUSH', queue.keys.wait, queue.back)
   callMany('RPUSH', queue.keys.wait, queue.front)
-  local meta = queueMeta(queue.keys)
   if queue.available then
-    wakeWorker(queue.keys, meta)
+    wakeWorker(queue.keys, queue.meta)
   end
   if queue.delayed then
     wakeWhenDue(queue.keys)
   end
-  trimEvents(queue.keys, meta)
+  trimEvents(queue.keys, queue.meta)
 end
 -- Only now: what existed before may be all that a parent waits for, and its other children had to be known first.
 for _, job in ipairs(rejoined) do
