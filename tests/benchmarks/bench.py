@@ -62,8 +62,8 @@ class Bench:
 
     def worker(self, peer: Peer, count: int, *, concurrency: int, io: float = 0.0, patience: float) -> WorkerProcess:
         arguments = ["work", "--count", count, "--concurrency", concurrency, "--io", io, "--patience", patience]
-        if io and peer.name == "huey":
-            arguments.append("--greenlets")
+        if io:
+            arguments += peer.io_arguments
         return WorkerProcess([*peer.command(BUILD), *map(str, arguments)], self.environment(), patience)
 
     def completed(self) -> int:

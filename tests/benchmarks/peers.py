@@ -30,6 +30,8 @@ class Peer:
     """Whose requirements-….lock it is installed from; empty: ours, `node`: what the interop tests install."""
     concurrency: int = 100
     io_concurrency: int = 500
+    io_arguments: tuple[str, ...] = ()
+    """What its driver is told where handlers wait."""
     scenarios: tuple[str, ...] = ALL
     store: Literal["redis", "postgres"] = "redis"
     speaks_bullmq: bool = False
@@ -72,6 +74,7 @@ PEERS = {
             "python",
             concurrency=4,
             io_concurrency=200,
+            io_arguments=("--greenlets",),
             scenarios=NO_DELAYS,
             note="a job is popped before its handler runs: a crash loses it; delays tick once a second",
         ),
