@@ -29,7 +29,8 @@ const EMITTED = {
 };
 const MAKERS = {
   Queue: (name, options = {}) => new Queue(name, { connection, ...options }),
-  QueueEvents: (name, options = {}) => new QueueEvents(name, { connection, ...options }),
+  // From the queue's first event on: it starts to read after it is made, and nobody is told when.
+  QueueEvents: (name, options = {}) => new QueueEvents(name, { connection, lastEventId: '0', ...options }),
   FlowProducer: (options = {}) => new FlowProducer({ connection, ...options }),
   // `processor: false` makes a worker to be driven by hand (getNextJob, moveToCompleted…).
   Worker: (name, { processor = true, ...options } = {}) =>
