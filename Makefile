@@ -30,7 +30,8 @@ run: setup ## the whole system on embedded PostgreSQL and Valkey (ARGS="--port 8
 
 .PHONY: test
 test: setup-dev interop-setup ## every test, in under 15 minutes on two cores
-	$(PYTEST) -n 3 --dist loadscope --no-loadscope-reorder tests
+	$(PYTEST) -n 3 --dist loadscope --no-loadscope-reorder -m "not alone" tests
+	$(PYTEST) -m alone tests
 
 .PHONY: test-unit
 test-unit: setup-dev ## the pure parts, in seconds

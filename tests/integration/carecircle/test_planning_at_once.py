@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from carecircle.db.session import Database
 
-pytestmark = [pytest.mark.postgres, pytest.mark.slow]
+pytestmark = [pytest.mark.postgres, pytest.mark.slow, pytest.mark.alone]
 
 ROUNDS = 25
 
