@@ -255,7 +255,7 @@ async def world(database: Database) -> World:
 
 @pytest.fixture
 async def email_bench(world: World) -> AsyncIterator[EmailBench]:
-    limits = Limits(connect=1, command=1, until_dot=3, final_reply=0.4)
+    limits = Limits(connect=10, command=10, until_dot=10, final_reply=2)
     async with SmtpSink(http_port=None) as sink:
         provider = SmtpProvider(Server(sink.host, sink.port, Security.NONE), limits)
         channel = EmailChannel(provider, MailSender("CareCircle", "reminders@care.example", PUBLIC_URL))
@@ -271,7 +271,7 @@ async def push_bench(world: World) -> AsyncIterator[PushBench]:
             PushSubscription(account_id=world.account_id, endpoint=subscription["endpoint"], **keys)
         )
         signer = VapidSigner(ec.generate_private_key(ec.SECP256R1()), "mailto:operator@care.example")
-        async with PushProvider(signer, allowed_origins=[sink.origin], total_seconds=0.5) as provider:
+        async with PushProvider(signer, allowed_origins=[sink.origin], total_seconds=2) as provider:
             secrets = [subscription["endpoint"].rsplit("/", 1)[-1], keys["auth"], keys["p256dh"]]
             yield PushBench(world, sink, PushChannel(provider, PUBLIC_URL), target_id, secrets)
 
