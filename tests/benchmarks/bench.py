@@ -84,6 +84,19 @@ class Bench:
         if self.completed() != count:
             raise Failed(f"{count} jobs were to complete, the store knows of {self.completed()}")
 
+    def wait_until_completed(self, count: int, patience: float) -> tuple[int, float]:
+        """Wait until the store holds so many jobs as completed; how many it has then, and when that was.
+
+        Raises:
+            Failed: it does not, in `patience` seconds.
+        """
+        end = time.monotonic() + patience
+        while (done := self.completed()) < count:
+            if time.monotonic() > end:
+                raise Failed(f"{done} of {count} jobs completed in {patience:.0f} s")
+            time.sleep(0.005)
+        return done, time.monotonic()
+
     def memory(self) -> int:
         return int(self.redis.info("memory")["used_memory"])
 

@@ -16,6 +16,7 @@ HERE = Path(__file__).resolve().parent
 DRIVERS = HERE / "drivers"
 ROOT = HERE.parents[1]
 ALL = ("S1", "S2", "S3", "S4", "S5", "S6")
+AND_GROWTH = (*ALL, "G1", "G2", "G3")
 NO_DELAYS = ("S1", "S2", "S3", "S6")
 
 
@@ -54,9 +55,9 @@ class Peer:
 PEERS = {
     peer.name: peer
     for peer in (
-        Peer("carequeue", "carequeue", "carequeue_driver.py", speaks_bullmq=True),
+        Peer("carequeue", "carequeue", "carequeue_driver.py", scenarios=AND_GROWTH, speaks_bullmq=True),
         Peer("bullmq_python", "BullMQ (Python)", "bullmq_driver.py", "bullmq", speaks_bullmq=True),
-        Peer("bullmq_node", "BullMQ (Node)", "bullmq_driver.mjs", "node", speaks_bullmq=True),
+        Peer("bullmq_node", "BullMQ (Node)", "bullmq_driver.mjs", "node", scenarios=AND_GROWTH, speaks_bullmq=True),
         Peer(
             "pgqueuer",
             "PGQueuer",

@@ -74,6 +74,17 @@ MEASURES = (
     Measure("S5 delayed job at rest, bytes", "S5", "bytes", more_is_better=False),
     Measure("S5 with the listpack hint, bytes", "S5", "bytes_hint", more_is_better=False),
     Measure("S6 10 ms handler, jobs/s", "S6", "rate"),
+    Measure("G1 drain of 20,000 waiting, jobs/s", "G1", "few"),
+    Measure("G1 drain of 1,000,000 waiting, jobs/s", "G1", "many"),
+    Measure("G1 the first 20,000 of them, jobs/s", "G1", "many_first"),
+    Measure("G1 the last 20,000 of them, jobs/s", "G1", "many_last"),
+    Measure("G2 one worker process, jobs/s", "G2", "processes_1"),
+    Measure("G2 two worker processes, jobs/s", "G2", "processes_2"),
+    Measure("G2 four worker processes, jobs/s", "G2", "processes_4"),
+    Measure("G3 late p50, ms", "G3", "alone_p50", more_is_better=False),
+    Measure("G3 late p50 beside 1,000,000 delayed, ms", "G3", "p50", more_is_better=False),
+    Measure("G3 last start, ms", "G3", "alone_max", more_is_better=False),
+    Measure("G3 last start beside 1,000,000 delayed, ms", "G3", "max", more_is_better=False),
 )
 
 

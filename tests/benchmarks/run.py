@@ -1,6 +1,6 @@
 """carequeue beside the job queues a Python user would pick, and BullMQ for Node.
 
-`python tests/benchmarks/run.py [S2 S4 …] [--quick] [--peers carequeue,huey]`. Starts its own Valkey without persistence
+`python tests/benchmarks/run.py [S2 G1 …] [--quick] [--peers carequeue,huey]`. Starts its own Valkey without persistence
 (and a durable PostgreSQL for peers that live there), runs the scenarios peer by peer, prints a table with ratios and
 what else the machine was doing, and writes the medians to build/bench.json. `scenarios.py` says what is measured.
 """
@@ -24,12 +24,15 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from tests.benchmarks.bench import Bench, Failed  # noqa: E402
+from tests.benchmarks.growth import GROWTH  # noqa: E402
 from tests.benchmarks.peers import PEERS, QUICK_PEERS, Peer, prepare  # noqa: E402
 from tests.benchmarks.report import Row, summary, tables, write_json, write_page  # noqa: E402
-from tests.benchmarks.scenarios import FULL, QUICK, SCENARIOS, Sizes  # noqa: E402
+from tests.benchmarks.scenarios import FULL, QUICK, Sizes  # noqa: E402
+from tests.benchmarks.scenarios import SCENARIOS as ONES  # noqa: E402
 
 from carecircle_cli.engines import EmbeddedPostgres, EmbeddedValkey  # noqa: E402 - after the path, as all of these
 
+SCENARIOS = ONES | GROWTH
 BUILD = ROOT / "build" / "bench"
 RESULT = ROOT / "build" / "bench.json"
 PAGE = ROOT / "docs" / "benchmarks.md"

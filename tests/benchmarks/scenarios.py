@@ -38,6 +38,10 @@ class Sizes:
     probe: int
     due: int
     wait: int
+    many: int
+    """Jobs of a queue that has very many."""
+    shared: int
+    """Jobs that several processes drain."""
     lead: float
     """Seconds between the adding of jobs and the instant at which they are all due."""
 
@@ -49,12 +53,14 @@ class Sizes:
         return replace(self, **fewer)
 
 
-FULL = Sizes(add=5000, drain=20_000, probe=300, due=20_000, wait=10_000, lead=4.0)
-QUICK = Sizes(add=300, drain=1000, probe=50, due=500, wait=500, lead=1.5)
+FULL = Sizes(add=5000, drain=20_000, probe=300, due=20_000, wait=10_000, many=1_000_000, shared=200_000, lead=4.0)
+QUICK = Sizes(add=300, drain=1000, probe=50, due=500, wait=500, many=3000, shared=3000, lead=1.5)
 BEFORE = 100
 """Delayed jobs that are there before memory is measured, so that what a queue has only once is not counted."""
 HINT = ("hash-max-listpack-value", 1024)
 LATER = 3600.0
+PORTION = 100_000
+"""Jobs that one call of a driver makes: it holds all of them in memory."""
 
 
 def add(bench: Bench, peer: Peer, sizes: Sizes) -> Figures:
@@ -82,7 +88,7 @@ def _drain(bench: Bench, peer: Peer, count: int, io: float, concurrency: int) ->
     before = bench.engine_cpu()
     with bench.worker(peer, count, concurrency=concurrency, io=io, patience=PATIENCE) as worker:
         saw = worker.result()
-        _check_once_each(saw, count)
+        check_once_each(saw, count)
         bench.expect_completed(peer, count)
         engine = bench.engine_cpu() - before
     figures = {
@@ -101,15 +107,19 @@ def probe(bench: Bench, peer: Peer, sizes: Sizes) -> Figures:
         worker.ready()
         added = bench.call(peer, "probe", "--count", count, "--gap", GAP)["added"]
         saw = worker.result()
-        _check_once_each(saw, count)
+        check_once_each(saw, count)
         bench.expect_completed(peer, count + 1)
     waits = [(start - added[job]) * 1000 for job, start in zip(saw["ids"], saw["starts"], strict=True)]
     return {"p50": quantile(waits, 0.5), "p99": quantile(waits, 0.99), "max": max(waits)}
 
 
-def due(bench: Bench, peer: Peer, sizes: Sizes, later: float = 0.0) -> Figures:
-    """The due time must lie behind the adding and the worker's start; if it came too early, a later one is tried."""
+def due(bench: Bench, peer: Peer, sizes: Sizes, later: float = 0.0, behind: int = 0) -> Figures:
+    """The due time must lie behind the adding and the worker's start; if it came too early, a later one is tried.
+
+    `behind` says how many other jobs are in the queue, due an hour later.
+    """
     bench.clean(peer)
+    fill(bench, peer, behind, time.time() + LATER)
     count = sizes.due
     at = math.ceil(time.time() + sizes.lead + later)
     bench.call(peer, "add", "--bulk", "--count", count, "--due", at)
@@ -118,12 +128,19 @@ def due(bench: Bench, peer: Peer, sizes: Sizes, later: float = 0.0) -> Figures:
         idle, spare = worker.ready(), at - time.time()
         if idle and spare >= 0.5:
             saw = worker.result()
-            _check_once_each(saw, count)
+            check_once_each(saw, count)
             bench.expect_completed(peer, count + 1)
             return _lateness(saw, at, count)
     if later > LONGEST_LEAD:
         raise Failed("could not be ready before the due time")
-    return due(bench, peer, sizes, later + 2 - spare)
+    return due(bench, peer, sizes, later + 2 - spare, behind)
+
+
+def fill(bench: Bench, peer: Peer, count: int, due: float | None = None) -> None:
+    """Add many jobs, in bulk."""
+    for left in range(count, 0, -PORTION):
+        when = () if due is None else ("--due", due)
+        bench.call(peer, "add", "--bulk", "--count", min(left, PORTION), *when)
 
 
 def rest(bench: Bench, peer: Peer, sizes: Sizes) -> Figures:
@@ -160,7 +177,7 @@ def _lateness(saw: dict[str, Any], at: float, count: int) -> Figures:
     }
 
 
-def _check_once_each(saw: dict[str, Any], count: int) -> None:
+def check_once_each(saw: dict[str, Any], count: int) -> None:
     ran, distinct = len(saw["ids"]), len(set(saw["ids"]))
     if (ran, distinct) != (count, count):
         raise Failed(f"{count} jobs, {ran} handler runs of {distinct} different jobs")
