@@ -27,7 +27,10 @@ def fly(slots: Slots) -> Flight:
 
 def test_a_new_worker_asks_for_as_many_jobs_as_fit_and_one_call_may_bring() -> None:
     slots = Slots(concurrency=7, batch=5)
-    first, second = fly(slots), fly(slots)
+    first = fly(slots)
+    assert slots.next_flight() is None, "one call looks for jobs: the other would hold up its reply"
+    slots.landed(first, 5)
+    second = fly(slots)
     assert (first.fetch, second.fetch) == (5, 2)
     assert (first.token_from, second.token_from) == (0, 5)
     assert slots.next_flight() is None
@@ -35,9 +38,8 @@ def test_a_new_worker_asks_for_as_many_jobs_as_fit_and_one_call_may_bring() -> N
 
 def test_what_ended_while_calls_were_under_way_goes_out_together() -> None:
     slots = Slots(concurrency=5, batch=3)
-    first, second = fly(slots), fly(slots)
-    slots.landed(first, 3)
-    slots.landed(second, 2)
+    slots.landed(fly(slots), 3)
+    slots.landed(fly(slots), 2)
     for name in "abcde":
         slots.ended(outcome(name))
     assert (list(fly(slots).outcomes), list(fly(slots).outcomes)) == (["a", "b", "c"], ["d", "e"])

@@ -185,7 +185,9 @@ class Slots:
 
     def _fresh(self) -> Flight | None:
         outcomes = _take(self._ended, self._batch)
-        fetch = min(self._free(), self._batch) if outcomes or self._hungry else 0
+        # A second call that only looks would hold up the reply of the first: the server answers both together.
+        looks = outcomes or (self._hungry and not self._asked)
+        fetch = min(self._free(), self._batch) if looks else 0
         if not (outcomes or fetch or self._owes_marker):
             return None
         self._owes_marker = False

@@ -16,7 +16,8 @@ local function takeJobs(keys, meta, now, wanted, taker)
     return {}, limitedFor
   end
   local jobs, counted, token = {}, 0, taker.tokenFrom
-  for _, id in ipairs(takeIds(keys, free)) do
+  local ids = takeIds(keys, free)
+  for _, id in ipairs(ids) do
     local name = taker.tokenPrefix .. ':' .. string.format('%.0f', token)
     local fields, condemned = startJob(keys, id, now, name, taker.lock, taker.worker)
     if fields then
@@ -31,8 +32,8 @@ local function takeJobs(keys, meta, now, wanted, taker)
   if limit then
     countTowardsLimit(keys, taker.window or meta.duration or 0, counted)
   end
-  if #jobs > 0 then
-    wakeWorker(keys, meta) -- the wake-up goes on from worker to worker until one finds nothing
+  if #ids >= free then
+    wakeWorker(keys, meta) -- more may be left: the wake-up goes on to another worker
   end
   return jobs, 0
 end
