@@ -223,7 +223,7 @@ class FlowProducer(Connected):
         job_id = options.job_id or str(uuid4())
         base = QueueKeys(node.prefix or self._prefix, node.queue).base
         new = replace(node.job, options=replace(options, parent=parent))
-        job = replace(encode_job(new, UNSAID, now, trace), id=job_id)
+        job = encode_job(new, UNSAID, now, trace)._replace(id=job_id)
         here = ParentRef(job_id, base)
         children = tuple(self._plan(child, here, now, trace, is_root=False) for child in node.children)
         place: Place = ("parent" if children else "") if is_root else ("both" if children else "child")
