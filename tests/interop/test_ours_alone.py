@@ -1,4 +1,4 @@
-"""What only carequeue knows does not disturb Node: expiry, dead letters, jobs that run anew."""
+"""What only carequeue knows does not disturb Node: expiry, dead letters, jobs that run anew, groups of failures."""
 
 from __future__ import annotations
 
@@ -110,3 +110,18 @@ async def test_node_runs_what_we_add_anew_and_we_what_node_ran(node: Node, queue
     await queue.add("paint", {}, job_id="a", when_exists="rerun")
     await drain(Worker(queue.name, redis_url, ran))
     assert len(ran.calls) == 1
+
+
+async def test_what_fails_in_node_is_grouped(node: Node, queue: Queue, redis_url: str) -> None:
+    for number in range(3):
+        await queue.add("paint", {"acts": [{"throw": f"no colour {number}"}]})
+    await queue.add("paint", {"acts": [{"unrecoverable": "no brush"}]})
+    await node.make("Worker", "w", queue.name)
+    await node.wait_for("w", "failed", 4)
+    groups = await queue.error_groups()
+    assert [(group.error, group.place, group.count) for group in groups] == [
+        ("Error", "peer.mjs in act", 3),
+        ("UnrecoverableError", "peer.mjs in act", 1),
+    ]
+    assert await queue.retry_group(groups[1].fingerprint) == 1
+    await node.wait_for("w", "failed", 5)

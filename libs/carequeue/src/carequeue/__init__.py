@@ -2,6 +2,7 @@
 
 from carequeue.children import Child, ChildCounts, Children, ChildState
 from carequeue.dead_letters import DeadLetter
+from carequeue.error_groups import ErrorGroup, ErrorScan
 from carequeue.errors import (
     AccessRefused,
     AttemptCancelled,
@@ -84,6 +85,8 @@ __all__ = [
     "Counts",
     "DeadLetter",
     "Deduplication",
+    "ErrorGroup",
+    "ErrorScan",
     "Event",
     "Flow",
     "FlowNode",

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from carequeue.errors import InvalidOption, JobNotFound, WrongState
-from carequeue.limits import Limits
+from carequeue.failures import Failures
 from carequeue.store.connection import check_together
 from carequeue.store.letters import CHANGED, Letters, Returned
 from carequeue.wire import codes
@@ -80,7 +80,7 @@ class DeadLetter:
         )
 
 
-class DeadLetters(Limits):
+class DeadLetters(Failures):
     """The letters in a queue."""
 
     async def letters(self, *, page: int = PAGE) -> AsyncIterator[DeadLetter]:

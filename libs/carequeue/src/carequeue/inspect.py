@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from carequeue import exposition
+from carequeue.error_groups import scan
 from carequeue.errors import InvalidOption, JobFailed, JobNotFound
 from carequeue.job import Job, JobState
 from carequeue.metrics import Metrics, metrics_of
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
     from datetime import datetime, timedelta
 
+    from carequeue.error_groups import ErrorGroup, ErrorScan
     from carequeue.events import QueueEvents
     from carequeue.kind import JobKind
     from carequeue.store.administration import WireState
@@ -226,6 +228,23 @@ class Inspector(Connected):
         async for job in self.iterate(states, page):
             if (name is None or job.name == name) and (where is None or where(job)):
                 yield job
+
+    async def error_groups(self, *, limit: int | None = 50, newest: int | None = None) -> list[ErrorGroup]:
+        """The failed jobs by what they failed of, those groups with most jobs first, at most `limit` of them.
+
+        All failed jobs are looked at, page by page, or so many of the `newest`. `scan_errors` tells how far it is.
+        """
+        found = None
+        async for so_far in self.scan_errors(newest=newest):
+            found = so_far
+        return found.groups[:limit] if found is not None else []
+
+    async def scan_errors(self, *, newest: int | None = None) -> AsyncIterator[ErrorScan]:
+        """The same while it goes on: after each page of jobs how far it is, and the groups so far."""
+        if newest is not None and newest < 1:
+            raise InvalidOption(f"at least one failed job is looked at, got {newest}")
+        async for so_far in scan(self._reading, newest):
+            yield so_far
 
     async def wait_until_finished(
         self,

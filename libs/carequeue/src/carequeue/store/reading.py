@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from redis.exceptions import NoPermissionError
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from carequeue.store.administration import WireState
+    from carequeue.store.client import Argument
 
 Fields = dict[str, str]
 
@@ -21,6 +23,19 @@ PRIORITIES = 1000
 
 PLACES = 4096
 """Jobs due in one millisecond that keep their order: a delayed job's score is its due time times this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A failed job, as far as its failure goes."""
+
+    job_id: str
+    failed_at: int
+    """ms"""
+    name: str
+    reason: str
+    stacktrace: str
+    """The stack traces of all attempts, as JSON."""
 
 
 class Reading(Scripts):
@@ -57,6 +72,17 @@ class Reading(Scripts):
         """How many places there are from `first` on, and the jobs on the first `count` of them."""
         places, flat = await self._run("getJobs", first, count, "1" if ascending else "", *states)
         return places, [(flat[at], pairs(flat[at + 1])) for at in range(0, len(flat), 2)]
+
+    async def failures(self, count: int, before: Sequence[Failure]) -> tuple[int, list[Failure]]:
+        """How many failed jobs there are, and a page of them, the newest first; `before` is the page before this."""
+        places: list[Argument] = []
+        for failure in reversed(before):
+            places += (failure.job_id, failure.failed_at)
+        total, flat = await self._run("getFailures", count, *places)
+        return total, [
+            Failure(flat[at], int(float(flat[at + 1])), *(text or "" for text in flat[at + 2]))
+            for at in range(0, len(flat), 3)
+        ]
 
     async def logs(self, job_id: str, start: int, end: int) -> list[str]:
         with redis_errors(self.client):
