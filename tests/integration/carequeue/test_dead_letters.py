@@ -21,6 +21,7 @@ from carequeue import (
     JobLocked,
     JobNotFound,
     JobState,
+    ManualWorker,
     NotPermitted,
     OnFailure,
     Queue,
@@ -232,6 +233,19 @@ async def test_who_listens_hears_of_it(
     assert heard.calls == [
         ("job.dead_lettered", {"queue": queue_name, "job_id": job.id, "name": "mail", "letters": base})
     ]
+
+
+async def test_a_job_that_fails_by_hand_leaves_one_too(queue: Queue, letters: Queue, redis_url: str) -> None:
+    await queue.add("a")
+    await queue.add("b", expires_at=datetime.now(UTC) - MINUTE)
+    async with ManualWorker(queue.name, redis_url, dead_letters=letters.name) as worker:
+        held = await worker.next_job()
+        assert held is not None
+        await held.fail("torn")
+        assert await worker.next_job() is None
+    assert [(letter.name, letter.reason) for letter in await all_of(letters)] == [("a", "torn"), ("b", "expired")]
+    with pytest.raises(InvalidOption, match="another queue"):
+        ManualWorker(queue.name, redis_url, dead_letters=queue.name)
 
 
 # Putting back

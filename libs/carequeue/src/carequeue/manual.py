@@ -31,6 +31,7 @@ from carequeue.wire.keys import QueueKeys
 from carequeue.worker.assembly import end
 from carequeue.worker.clock import Clock, SystemClock
 from carequeue.worker.executor import STARTED_TOO_OFTEN
+from carequeue.worker.letter_box import check_letters, letter_box
 from carequeue.worker.outcome import EXPIRED, Rules
 from carequeue.worker.terms import terms_of
 from carequeue.worker_options import WorkerOptions
@@ -86,6 +87,7 @@ class ManualWorker(Connected):
             keep_rule(self._options.keep_completed),
             keep_rule(self._options.keep_failed),
             backoff_strategies or {},
+            letter_box(self.keys, self._source, self._options.dead_letters),
         )
         self._clock = clock or SystemClock()
         self._tokens = 0
@@ -103,6 +105,7 @@ class ManualWorker(Connected):
         """
         await super().open()
         await Rights(self.client, self.keys).check(*WORKER)
+        await check_letters(self.client, self.keys, self._options.dead_letters)
         await greet(self._listener)
         if not self._options.skip_stalled_check and self._checking is None:
             self._checking = asyncio.create_task(self._look_for_stalled(), name=f"carequeue:{self.queue}:stalled")

@@ -8,9 +8,8 @@ import random
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from carequeue.dead_letters import letters_base
-from carequeue.errors import AccessRefused, ConnectionLost, InvalidOption, NotPermitted, WorkerNotStarted
-from carequeue.store.connection import check_together, client_name, source_of
+from carequeue.errors import AccessRefused, ConnectionLost, InvalidOption, WorkerNotStarted
+from carequeue.store.connection import client_name, source_of
 from carequeue.store.server import WORKER, Rights, check_server, greet
 from carequeue.telemetry import Telemetry
 from carequeue.wire.keep import keep_rule
@@ -19,7 +18,7 @@ from carequeue.worker.assembly import Assembly
 from carequeue.worker.clock import Clock, SystemClock
 from carequeue.worker.hooks import Hooks
 from carequeue.worker.importable import importing
-from carequeue.worker.letter_box import LetterBox
+from carequeue.worker.letter_box import check_letters, letter_box
 from carequeue.worker.outage import Outage
 from carequeue.worker.outcome import Rules
 from carequeue.worker.registry import Registry
@@ -77,9 +76,7 @@ class Worker(Registry):
         self._keys = QueueKeys(prefix, queue)
         self._source = source_of(connection)
         self._source.place(self._keys.base)
-        base = letters_base(self._options.dead_letters, self._keys)
-        if self._source.in_cluster:
-            check_together(self._keys.base, base)
+        self._letters = letter_box(self._keys, self._source, self._options.dead_letters)
         self._strategies = backoff_strategies or {}
         self._clock = clock or SystemClock()
         super().__init__(Hooks(queue, self.telemetry))
@@ -254,7 +251,7 @@ class Worker(Registry):
             try:
                 await check_server(client, in_cluster=self._source.in_cluster)
                 await Rights(client, self._keys).check(*WORKER)
-                await self._check_letters(client)
+                await check_letters(client, self._keys, self._options.dead_letters)
                 await greet(blocking)
             except AccessRefused:
                 raise
@@ -263,15 +260,6 @@ class Worker(Registry):
             else:
                 self._outage.answered()
                 return
-
-    async def _check_letters(self, client: LinkedRedis) -> None:
-        name = self._options.dead_letters
-        if name is None:
-            return
-        try:
-            await Rights(client, QueueKeys(self.prefix, name)).check("step")
-        except NotPermitted as error:
-            raise NotPermitted(f"this worker may not write to its dead_letters, {name!r}: {error}") from error
 
     async def _wind_up(self, assembly: Assembly, shutdown: Shutdown, grace: timedelta) -> None:
         await assembly.stop_listening()
@@ -300,8 +288,7 @@ class Worker(Registry):
     def _rules(self) -> Rules:
         options = self._options
         keep_completed, keep_failed = keep_rule(options.keep_completed), keep_rule(options.keep_failed)
-        letters = LetterBox(self._keys, options.dead_letters, self._source.in_cluster)
-        return Rules(random.random, keep_completed, keep_failed, self._strategies, letters)
+        return Rules(random.random, keep_completed, keep_failed, self._strategies, self._letters)
 
     def _signalled(self) -> None:
         if self._stop.is_set() and self._shutdown is not None:
