@@ -109,7 +109,7 @@ def test_what_is_included_is_called() -> None:
 
 
 def test_scripts_and_python_name_the_keys_alike() -> None:
-    written = dict(re.findall(r"(\w+) = '([\w-]+)'", (LUA / "includes" / "queueKeys.lua").read_text()))
+    written = dict(re.findall(r"(\w+) = '([\w:-]+)'", (LUA / "includes" / "queueKeys.lua").read_text()))
     asked = {name for path in [*COMMANDS, *INCLUDES] for name in re.findall(r"\bkeys\.(\w+)", path.read_text())}
     lua = {written.get(name, name) for name in asked - {"base"}}
     names = (name for name, value in vars(QueueKeys).items() if isinstance(value, property))

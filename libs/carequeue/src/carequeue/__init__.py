@@ -10,6 +10,7 @@ from carequeue.errors import (
     BatchFailure,
     CarequeueError,
     ConnectionLost,
+    GroupFull,
     HandlerError,
     Instruction,
     InvalidOption,
@@ -38,6 +39,8 @@ from carequeue.errors import (
 )
 from carequeue.events import Event, QueueEvents
 from carequeue.flow import Flow, FlowNode, FlowProducer
+from carequeue.group import Group
+from carequeue.groups import GroupInfo, GroupSettings, GroupStatus
 from carequeue.held import HeldJob
 from carequeue.inspect import Counts, Inspector, WorkerInfo
 from carequeue.job import Job, JobState
@@ -91,6 +94,11 @@ __all__ = [
     "Flow",
     "FlowNode",
     "FlowProducer",
+    "Group",
+    "GroupFull",
+    "GroupInfo",
+    "GroupSettings",
+    "GroupStatus",
     "HandlerError",
     "HeldJob",
     "Inspector",

@@ -14,6 +14,7 @@ from carequeue.failures import Failures
 from carequeue.store.connection import check_together
 from carequeue.store.letters import CHANGED, Letters, Returned
 from carequeue.wire import codes
+from carequeue.wire.grouping import wire_priority
 from carequeue.wire.json_text import stringify
 from carequeue.wire.times import from_ms
 
@@ -149,14 +150,13 @@ class DeadLetters(Failures):
     async def _replay(self, job: Job[Any], letter: DeadLetter) -> int:
         fields, options = job.fields, letter.raw_options
         stored = cast("dict[str, Any]", job.data)
-        priority = options.get("priority")
         returned = Returned(
             base=letter.queue_key,
             job_id=letter.job_id,
             name=letter.name,
             data=stringify(stored["data"]) if "data" in stored else str(stored.get("dataText", "{}")),
             opts=stringify(dict(options)),
-            priority=int(priority) if isinstance(priority, int | float) else 0,
+            priority=wire_priority(options),
             lifo=options.get("lifo") is True,
         )
         return await Letters(self.client, self.keys).replay(job.id, fields.get("data", ""), returned, _now())

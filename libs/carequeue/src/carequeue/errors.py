@@ -15,6 +15,7 @@ CarequeueError
 │   ├── WrongState           the job is not in the state that this needs
 │   ├── JobFailed            somebody waited for it, and it failed; `.reason`
 │   ├── ParentNotFound       the parent named at add does not exist
+│   ├── GroupFull            as many jobs wait in its group as may
 │   └── SchedulerOwnsJob     the job is a scheduler's next run; remove the scheduler
 ├── SchedulerBusy            the slot of a scheduler's next run is taken
 ├── QueueNotPaused           obliterate wants a paused queue
@@ -127,6 +128,10 @@ class ParentNotFound(JobError):
     """the parent named at add does not exist."""
 
 
+class GroupFull(JobError):
+    """as many jobs wait in its group as may; it was not added."""
+
+
 class SchedulerOwnsJob(JobError):
     """it is the next run of a scheduler; remove the scheduler instead."""
 
@@ -189,13 +194,15 @@ class RetryAt(Instruction):
 class RateLimited(Instruction):
     """Whatever the handler calls wants no more for `for_`: the job waits at the front, and nothing of the queue starts.
 
-    No attempt is made by it.
+    With `group` nothing of the job's group starts, and other groups go on; a job without one limits the queue all the
+    same. No attempt is made by it.
     """
 
-    def __init__(self, for_: timedelta) -> None:
+    def __init__(self, for_: timedelta, *, group: bool = False) -> None:
         if for_.total_seconds() <= 0:
             raise InvalidOption(f"RateLimited wants a time longer than nothing, got {for_}")
         self.for_: timedelta = for_
+        self.group: bool = group
         super().__init__(f"nothing starts for {for_}")
 
 

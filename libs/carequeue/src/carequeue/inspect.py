@@ -40,8 +40,8 @@ PAGE = 1000
 State = JobState | Literal["waiting", "prioritized", "delayed", "active", "completed", "failed", "waiting-children"]
 
 WIRE_STATES: dict[JobState, tuple[WireState, ...]] = {
-    # BullMQ up to 5 parked the jobs of a paused queue in `paused`; they wait like the others
-    JobState.WAITING: ("wait", "paused"),
+    # BullMQ up to 5 parked the jobs of a paused queue in `paused`; they wait like the others, and so do those of groups
+    JobState.WAITING: ("wait", "paused", "groups:waiting"),
     JobState.PRIORITIZED: ("prioritized",),
     JobState.DELAYED: ("delayed",),
     JobState.ACTIVE: ("active",),
@@ -144,7 +144,7 @@ class Inspector(Connected):
         return Counts(*counts, paused=paused == 1)
 
     async def counts_per_priority(self, priorities: Iterable[int]) -> dict[int, int]:
-        """How many jobs with each of these priorities wait to be taken; 0 is what has none.
+        """How many jobs with each of these priorities wait to be taken, those in groups aside; 0 is what has none.
 
         Raises:
             InvalidOption: no such priority.

@@ -199,6 +199,13 @@ class Job(Generic[P_co]):
         return self._fields.get("deid")
 
     @property
+    def group(self) -> str | None:
+        """The id of the group that it was added to."""
+        stored = self.raw_options.get("group")
+        group_id = cast("dict[str, Any]", stored).get("id") if isinstance(stored, dict) else None
+        return None if group_id is None else str(group_id)
+
+    @property
     def worker_name(self) -> str | None:
         """The named worker that took it last."""
         return self._fields.get("pb")

@@ -9,9 +9,10 @@ from enum import StrEnum
 from typing import Any, Literal, TypedDict
 
 from carequeue.errors import InvalidOption
+from carequeue.group import MAX_PRIORITY as MAX_PRIORITY
+from carequeue.group import Group, check_group_id
 from carequeue.job_ids import check_job_id
 
-MAX_PRIORITY = 2**21 - 1
 MAX_JITTER = 1.0
 MAX_DELAY = timedelta(days=365 * 100)
 ZERO = timedelta(0)
@@ -172,6 +173,7 @@ class JobWords(TypedDict, total=False):
     timeout: timedelta | None
     dead_letters: str | None
     when_exists: WhenExists | None
+    group: str | Group | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,6 +226,8 @@ class JobOptions:
     """The queue that gets a letter if the job fails for good; of the same prefix. None: what its worker says."""
     when_exists: WhenExists | None = None
     """What adding a `job_id` that exists does. "keep", or unsaid: nothing. "rerun": what has finished runs anew."""
+    group: str | Group | None = None
+    """The group that it waits in; groups are served in turn, and have limits of their own."""
 
     def __post_init__(self) -> None:
         if self.job_id is not None:
@@ -249,6 +253,8 @@ class JobOptions:
         if self.telemetry_metadata is not None:
             _check_metadata(self.telemetry_metadata)
         check_longer_than_nothing("timeout", self.timeout)
+        if self.group is not None and not isinstance(self.group, Group):
+            check_group_id(self.group)
         _check_not_negative("attempts", self.attempts)
         _check_not_negative("keep_logs", self.keep_logs)
         _check_not_negative("stack_trace_limit", self.stack_trace_limit)

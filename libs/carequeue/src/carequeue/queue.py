@@ -9,6 +9,7 @@ from carequeue import scheduler
 from carequeue.children import Children
 from carequeue.dead_letters import DeadLetters
 from carequeue.errors import InvalidOption, JobNotFound
+from carequeue.groups import Groups
 from carequeue.inspect import WIRE_STATES, State
 from carequeue.job import Job, JobState
 from carequeue.kind import JobKind, NewJob, check_name
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 P = TypeVar("P")
 
 
-class Queue(DeadLetters):
+class Queue(DeadLetters, Groups):
     """A queue by its name: `async with Queue("reminders", "redis://localhost") as queue`.
 
     `connection` is a URL, or a ready client, which stays yours to close (docs/connections.md). `default_options` hold
@@ -93,6 +94,7 @@ class Queue(DeadLetters):
             ParentNotFound: the parent does not exist.
             WrongState: the job exists and belongs to another living parent.
             JobLocked: with `when_exists="rerun"`, the job is running: nothing was added.
+            GroupFull: as many jobs wait in its group as may.
         """
         [job] = await self._add("add", [_new_job(kind, data, options)])
         return job
@@ -100,8 +102,9 @@ class Queue(DeadLetters):
     async def add_bulk(self, jobs: Iterable[NewJob[P]]) -> list[Job[P]]:
         """Add jobs in few round trips and return them in their order. Raises as `add`.
 
-        If the data of one cannot be stored, none is added. Children go out a thousand at a time: those are added
-        together or, if a parent is missing, not at all. Repeating is harmless only if every job has an id.
+        If the data of one cannot be stored, none is added. Children, and jobs of groups, go out a thousand at a
+        time: those are added together or, if a parent is missing or a group full, not at all. Repeating is harmless
+        only if every job has an id.
         """
         wanted = list(jobs)
         return await self._add("add_bulk", wanted) if wanted else []

@@ -120,7 +120,7 @@ class Look:
     async def places(self, job_id: str) -> list[str]:
         """Every list and set that holds the job: exactly one, or none."""
         found = [name for name in ("wait", "active", "paused") if job_id in await self._list(name)]
-        ranked = ("prioritized", "delayed", "completed", "failed", "waiting-children")
+        ranked = ("prioritized", "delayed", "completed", "failed", "waiting-children", "groups:waiting")
         return found + [
             name for name in ranked if await self.redis.zscore(f"{self.keys.base}:{name}", job_id) is not None
         ]

@@ -113,13 +113,14 @@ async def check(look: Any) -> None:
     keys = look.keys
     pipeline = look.redis.pipeline()
     pipeline.lrange(keys.wait, 0, -1).lrange(keys.active, 0, -1).zrange(keys.prioritized, 0, -1, withscores=True)
-    for key in (keys.delayed, keys.waiting_children, keys.completed, keys.failed, keys.marker):
+    held = (keys.delayed, keys.waiting_children, keys.completed, keys.failed, keys.groups_waiting)
+    for key in (*held, keys.marker):
         pipeline.zrange(key, 0, -1)
     pipeline.hgetall(keys.meta)
     for job_id in IDS:
         pipeline.hgetall(keys.job(job_id)).exists(keys.lock(job_id))
-    wait, active, prioritized, *ranked, markers, meta = (replies := await pipeline.execute())[:9]
-    stored = dict(zip(IDS, zip(replies[9::2], replies[10::2], strict=True), strict=True))
+    wait, active, prioritized, *ranked, markers, meta = (replies := await pipeline.execute())[:10]
+    stored = dict(zip(IDS, zip(replies[10::2], replies[11::2], strict=True), strict=True))
     ranks = dict(prioritized)
 
     listed = [*wait, *active, *ranks, *(job_id for members in ranked for job_id in members)]

@@ -13,7 +13,8 @@ AT_ONCE = 1000
 FOREVER = "+inf"
 
 WireState = Literal[
-    "wait", "paused", "active", "prioritized", "delayed", "completed", "failed", "waiting-children"
+    "wait", "paused", "active", "prioritized", "delayed", "completed", "failed", "waiting-children",
+    "groups:waiting",
 ]  # fmt: skip
 """The states by the names of their keys."""
 

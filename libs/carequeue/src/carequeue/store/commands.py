@@ -64,8 +64,9 @@ class Commands(Scripts):
             ParentNotFound: a parent does not exist; no job of that call was added.
             WrongState: a job exists already and has another living parent.
             JobLocked: a job that is to run again is running; no job of that call was added.
+            GroupFull: as many jobs wait in the group of one as may; no job of that call was added.
         """
-        size = ADDED_AT_ONCE if any(job.parent_key or job.rerun for job in jobs) else ADDED_IN_FLIGHT
+        size = ADDED_AT_ONCE if any(job.parent_key or job.rerun or job.group for job in jobs) else ADDED_IN_FLIGHT
         under_way: deque[tuple[Sequence[JobRecord], Call]] = deque()
         ids: list[str] = []
         try:

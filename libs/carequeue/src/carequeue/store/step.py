@@ -36,7 +36,8 @@ class Finish:
     value: str = ""
     stacktrace: str = ""
     due_ms: int = 0
-    """delayed: when it runs again. wait: until when nothing of the queue starts, 0 for no such limit."""
+    """delayed: when it runs again. wait: until when nothing of the queue starts, with the value `group` nothing of the
+    job's group, 0 for no such limit."""
     keep: KeepRule = KEEP_ALL
     attempts: int = 0
     """How many attempts the job has: a failure with that many made says `retries-exhausted`."""
@@ -101,7 +102,8 @@ class StepReply:
     codes: Sequence[int]
     jobs: Sequence[FetchedJob]
     next_due: int | None
-    """When the earliest delayed job is due, ms, if fewer jobs came than were asked for."""
+    """When to look again unless woken, ms, if fewer jobs came than were asked for: the earliest delayed job is due, or
+    the rate limit of a group ends."""
     limited_for: int
     """How many ms the rate limit lets nothing start; 0 without one."""
     drained: bool

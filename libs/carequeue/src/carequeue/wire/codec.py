@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, cast
 from carequeue.errors import InvalidOption, PayloadError
 from carequeue.job import Job
 from carequeue.options import Backoff, Deduplication, JobOptions, ParentRef
+from carequeue.wire.grouping import decode_group, encode_group, group_id, wire_priority
 from carequeue.wire.json_text import parse, stringify
 from carequeue.wire.keep import decode_keep, encode_keep
 from carequeue.wire.keys import split_job_key
@@ -73,6 +74,8 @@ class JobRecord(NamedTuple):
     deduplication_id: str = ""
     rerun: bool = False
     """A finished job with this id makes way."""
+    group: str = ""
+    """The group in `opts`, where the scripts read it."""
 
     @property
     def more(self) -> str:
@@ -105,6 +108,8 @@ class JobRecord(NamedTuple):
             stored |= {"parentKey": self.parent_key, "parent": self.parent}
         if self.deduplication_id:
             stored["deid"] = self.deduplication_id
+        if self.group:
+            stored["gid"] = self.group
         return stored
 
 
@@ -169,6 +174,7 @@ class JobEncoder:
         return JobRecord(
             self._id, new.name, data, self._opts, self._timestamp, self._delay, self._priority, self._lifo,
             self._parent_key, self._parent, self._rule, self._deduplication_id, self._rerun,
+            self._group,
         )  # fmt: skip
 
     def _work_out(self, said: JobOptions) -> None:
@@ -178,9 +184,9 @@ class JobEncoder:
         self._timestamp = to_ms(options.timestamp or self._now)
         delay = _delay_ms(options, self._timestamp)
         self._delay = delay or 0
-        self._priority = options.priority or 0
         self._lifo = bool(options.lifo)
         stored = encode_options(options)
+        self._priority, self._group = wire_priority(stored), group_id(stored) or ""
         if delay is not None:
             stored["delay"] = delay
         if self._trace and not options.omit_context:
@@ -231,6 +237,7 @@ def decode_options(raw: Mapping[str, Any]) -> JobOptions:
     said["job_id"] = raw.get("jobId")
     said["deduplication"] = decode_deduplication(raw.get("de"))
     said["on_failure"] = decode_flag(raw)
+    said["group"] = decode_group(raw)
     said["telemetry_metadata"] = raw.get("tm") or None  # Node writes false where a job of many omits its context
     said["omit_context"] = raw["omc"] if isinstance(raw.get("omc"), bool) else None
     if isinstance(raw.get("delay"), int | float):
@@ -318,6 +325,7 @@ ENCODED_OPTIONS: Mapping[str, tuple[str, Callable[[Any], object]]] = {
     "expires_after": ("expireAfter", span_ms),
     "expires_at": ("expireAt", to_ms),
     "timeout": (TIMEOUT, span_ms),
+    "group": ("group", encode_group),
 }
 """Options that are written otherwise than they are said: their word on the wire, and how."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from carequeue.errors import (
     CarequeueError,
+    GroupFull,
     JobError,
     JobLocked,
     JobNotFound,
@@ -27,6 +28,7 @@ SCHEDULERS_JOB = -8
 FAILED_CHILDREN = -9
 SCHEDULER_COLLISION = -10
 SCHEDULER_SLOTS_BUSY = -11
+GROUP_FULL = -14  # ours
 HELD = -12  # ours: removal of a job that a worker holds, which BullMQ answers with 0
 
 _JOB_ERRORS: dict[int, tuple[type[JobError], str | None]] = {
@@ -40,6 +42,7 @@ _JOB_ERRORS: dict[int, tuple[type[JobError], str | None]] = {
     SCHEDULERS_JOB: (SchedulerOwnsJob, None),
     FAILED_CHILDREN: (WrongState, "children of it failed"),
     HELD: (JobLocked, None),
+    GROUP_FULL: (GroupFull, None),
 }
 
 

@@ -97,6 +97,37 @@ class QueueKeys:
     def repeat(self) -> str:
         return f"{self.base}:repeat"
 
+    @property
+    def groups_turns(self) -> str:
+        """The groups that have waiting jobs, in the order in which they are served."""
+        return f"{self.base}:groups:turns"
+
+    @property
+    def groups_limited(self) -> str:
+        return f"{self.base}:groups:limited"
+
+    @property
+    def groups_waiting(self) -> str:
+        return f"{self.base}:groups:waiting"
+
+    @property
+    def groups_active(self) -> str:
+        return f"{self.base}:groups:active"
+
+    @property
+    def groups_settings(self) -> str:
+        return f"{self.base}:groups:settings"
+
+    @property
+    def groups_checked(self) -> str:
+        return f"{self.base}:groups:checked"
+
+    def group_wait(self, group_id: str) -> str:
+        return f"{self.base}:groups::{group_id}:wait"
+
+    def group_limiter(self, group_id: str) -> str:
+        return f"{self.base}:groups::{group_id}:limiter"
+
     def scheduler(self, scheduler_id: str) -> str:
         return f"{self.base}:repeat:{scheduler_id}"
 

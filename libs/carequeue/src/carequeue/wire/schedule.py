@@ -7,8 +7,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 from carequeue.errors import PayloadError
-from carequeue.options import MAX_PRIORITY
 from carequeue.repeat import Repeat
+from carequeue.wire.grouping import wire_priority
 from carequeue.wire.json_text import parse, stringify
 from carequeue.wire.times import from_ms, span_ms, to_ms
 
@@ -109,7 +109,6 @@ def make_run(scheduler_id: str, repeat: Repeat, template: Template, *, due: int,
     if repeat.pattern is not None:
         opts["prevMillis"] = due
     opts["repeat"] = _rule(repeat) | {"count": count}
-    priority = opts.get("priority")
     return RunRecord(
         due=due,
         name=template.name,
@@ -117,7 +116,7 @@ def make_run(scheduler_id: str, repeat: Repeat, template: Template, *, due: int,
         opts=stringify(opts),
         timestamp=now,
         delay=delay,
-        priority=min(int(priority), MAX_PRIORITY) if isinstance(priority, int | float) else 0,
+        priority=wire_priority(opts),
         lifo=opts.get("lifo") is True,
     )
 

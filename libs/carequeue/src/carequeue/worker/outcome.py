@@ -111,7 +111,8 @@ def raised(attempt: Attempt, error: BaseException, rules: Rules) -> Outcome:
             return Outcome("parked", finish, attempt.job, seconds=attempt.seconds)
         case RateLimited():
             due = attempt.now + span_ms(error.for_)
-            finish = Finish(attempt.job.id, attempt.token, "wait", due_ms=due, counts=False)
+            limited = "group" if error.group else ""
+            finish = Finish(attempt.job.id, attempt.token, "wait", limited, due_ms=due, counts=False)
             return Outcome("handed_back", finish, attempt.job, error=error, seconds=attempt.seconds)
         case Unrecoverable():
             return _failed(attempt, error, rules)

@@ -1,5 +1,5 @@
 --[[
-  Adds jobs. All of them, or none when a parent does not fit, or a job that is to run again is running.
+  Adds jobs. All of them, or none when a parent does not fit, a group is full, or a job that is to run again is running.
 
   KEYS[1]  base key of the queue
 
@@ -11,7 +11,8 @@
            (a finished job with the id makes way)
 
   Output: the ids, in order, of a job that is kept out the id of the one that keeps it out; or
-          {-5 | -7 | -12, place of the job whose parent is missing | is another living one | that a worker holds}
+          {-5 | -7 | -12 | -14, place of the job whose parent is missing | is another living one | that a worker holds |
+          whose group is full}
   Events: added, waiting, delayed, blocked, duplicated, deduplicated, removed
 ]]
 --- @include "queueKeys"
@@ -24,6 +25,7 @@
 --- @include "wakeWorker"
 --- @include "wakeWhenDue"
 --- @include "storeJob"
+--- @include "refusedByGroup"
 --- @include "refusedByParent"
 --- @include "rejoinParent"
 
@@ -43,14 +45,17 @@ local function readMore()
   return more
 end
 
--- The answer to a call whose jobs cannot all have their parents, or their turn.
+-- The answer to a call whose jobs cannot all have their parents, their turn, or a place in their groups.
 local function refusal(more)
+  local coming = {}
   for place = 1, total do
-    local id, parentKey = ARGV[FIRST + (place - 1) * WIDTH], more[place].parentKey
+    local at, parentKey, rerun = FIRST + (place - 1) * WIDTH, more[place].parentKey, more[place].rerun
+    local id = ARGV[at]
     local code = parentKey and refusedByParent(keys, id, parentKey)
+      or refusedByGroup(keys, id, ARGV[at + 3], tonumber(ARGV[at + 5]), coming, rerun)
     if code then
       return {code, place}
-    elseif more[place].rerun and redis.call('EXISTS', keys.base .. ':' .. id .. ':lock') == 1 then
+    elseif rerun and redis.call('EXISTS', keys.base .. ':' .. id .. ':lock') == 1 then
       return {-12, place}
     end
   end
@@ -79,7 +84,7 @@ local available, delayed = false, false
 local function addJob(id, at, rest, parentKey, parent)
   local job = {
     name = ARGV[at + 1], data = ARGV[at + 2], opts = ARGV[at + 3], timestamp = ARGV[at + 4],
-    delay = ARGV[at + 5], priority = rest.priority or 0, parentKey = parentKey, parent = parent,
+    delay = ARGV[at + 5], priority = rest.priority or 0, lifo = rest.lifo, parentKey = parentKey, parent = parent,
   }
   if rest.de then
     job.deid = rest.de.id
@@ -91,7 +96,7 @@ local function addJob(id, at, rest, parentKey, parent)
   local where = storeJob(keys, id, job)
   if where == 'delayed' then
     delayed = true
-  else
+  elseif where ~= 'blocked' then
     available = true
     if where == 'wait' then
       local side = rest.lifo and front or back

@@ -1,5 +1,6 @@
 --[[
-  Adds flows: jobs with the children that they wait for. All of them, or none when a parent does not fit.
+  Adds flows: jobs with the children that they wait for. All of them, or none when a parent does not fit or a
+  group is full.
 
   KEYS[1]  base key of the first job's queue; in a cluster the other queues are in its slot
 
@@ -10,7 +11,8 @@
            data, opts, timestamp ms, delay ms, priority, lifo (1 or empty), parent key (or empty), parent JSON (or empty),
            place (parent: it waits for children in this call; child: its parent is in this call; both; or empty)
 
-  Output: 0; or {-5 | -7, place of the job whose parent is missing | already another living one}
+  Output: 0; or {-5 | -7 | -14, place of the job whose parent is missing | already another living one | whose group is
+          full}
   Events: added, waiting, delayed, waiting-children, duplicated, blocked
 ]]
 --- @include "queueKeys"
@@ -19,6 +21,7 @@
 --- @include "callMany"
 --- @include "hasOtherParent"
 --- @include "linkParent"
+--- @include "refusedByGroup"
 --- @include "refusedByParent"
 --- @include "settleFinishedChild"
 --- @include "storeJob"
@@ -34,19 +37,21 @@ local queues, known, order = {}, {}, {}
 
 local function queueAt(base)
   if not known[base] then
-    known[base] = {keys = queueKeys(base), back = {}, front = {}}
+    known[base] = {keys = queueKeys(base), back = {}, front = {}, coming = {}}
     queues[#queues + 1] = known[base]
   end
   return known[base]
 end
 
-local function refused(keys, job)
-  if job.parentKey == '' then
-    return nil
-  elseif job.hasParentHere then
-    return hasOtherParent(keys, job.id, job.parentKey) and -7 or nil
+local function refused(queue, job)
+  local keys = queue.keys
+  local refusal
+  if job.hasParentHere then
+    refusal = hasOtherParent(keys, job.id, job.parentKey) and -7
+  elseif job.parentKey ~= '' then
+    refusal = refusedByParent(keys, job.id, job.parentKey)
   end
-  return refusedByParent(keys, job.id, job.parentKey)
+  return refusal or not job.hasChildren and refusedByGroup(keys, job.id, job.opts, tonumber(job.delay), queue.coming)
 end
 
 local function store(queue, job)
@@ -56,7 +61,7 @@ local function store(queue, job)
   else
     local where = storeJob(keys, job.id, job)
     queue.delayed = queue.delayed or where == 'delayed'
-    queue.available = queue.available or where ~= 'delayed'
+    queue.available = queue.available or where ~= 'delayed' and where ~= 'blocked'
     if where == 'wait' then
       local side = job.lifo and queue.front or queue.back
       side[#side + 1] = job.id
@@ -76,7 +81,7 @@ for at = FIRST, #ARGV, WIDTH do
     hasChildren = place == 'parent' or place == 'both', hasParentHere = place == 'child' or place == 'both',
   }
   order[#order + 1] = job
-  local refusal = refused(queueAt(job.base).keys, job)
+  local refusal = refused(queueAt(job.base), job)
   if refusal then
     return {refusal, #order}
   end

@@ -14,6 +14,7 @@
 --- @include "queueMeta"
 --- @include "enqueue"
 --- @include "wakeWorker"
+--- @include "withdrawFromGroup"
 
 local keys = queueKeys(KEYS[1])
 local id = ARGV[1]
@@ -21,9 +22,13 @@ local jobKey = keys.base .. ':' .. id
 if redis.call('EXISTS', jobKey) == 0 then
   return -1
 end
-if redis.call('ZREM', keys.prioritized, id) == 1 or redis.call('LREM', keys.wait, -1, id) > 0
+local group = redis.call('HGET', jobKey, 'gid')
+if not (group and withdrawFromGroup(keys, id)) then
+  group = nil
+end
+if group or redis.call('ZREM', keys.prioritized, id) == 1 or redis.call('LREM', keys.wait, -1, id) > 0
   or redis.call('LREM', keys.paused, -1, id) > 0 then
-  enqueue(keys, id, tonumber(ARGV[2]), ARGV[3] == '1')
+  enqueue(keys, id, tonumber(ARGV[2]), ARGV[3] == '1', group)
   wakeWorker(keys, queueMeta(keys))
 end
 redis.call('HSET', jobKey, 'priority', ARGV[2])

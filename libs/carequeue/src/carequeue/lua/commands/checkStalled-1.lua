@@ -16,10 +16,13 @@
 --- @include "callMany"
 --- @include "isMarker"
 --- @include "enqueue"
+--- @include "leaveGroup"
+--- @include "repairGroups"
 --- @include "trimEvents"
 --- @include "wakeWorker"
 
 local keys = queueKeys(KEYS[1])
+repairGroups(keys, ARGV[2])
 if not redis.call('SET', keys.stalledCheck, ARGV[1], 'PX', ARGV[2], 'NX') then
   return {}
 end
@@ -39,12 +42,15 @@ local function recover(id)
   if redis.call('EXISTS', keys.base .. ':' .. id .. ':lock') == 1 or redis.call('LREM', keys.active, 1, id) == 0 then
     return false
   end
-  local job = redis.call('HMGET', keys.base .. ':' .. id, 'timestamp', 'priority', 'rjk')
+  local job = redis.call('HMGET', keys.base .. ':' .. id, 'timestamp', 'priority', 'rjk', 'gid')
   if not job[1] then
     return false
   end
   countStall(id, job[3])
-  enqueue(keys, id, tonumber(job[2] or nil) or 0, true)
+  if job[4] then
+    leaveGroup(keys, id, job[4])
+  end
+  enqueue(keys, id, tonumber(job[2] or nil) or 0, true, job[4])
   redis.call('XADD', keys.events, '*', 'event', 'waiting', 'jobId', id, 'prev', 'active')
   redis.call('XADD', keys.events, '*', 'event', 'stalled', 'jobId', id)
   return true

@@ -4,7 +4,8 @@
   KEYS[1]  base key of the queue
 
   ARGV[1]  now, ms
-  ARGV[2]  state: completed | failed | delayed | prioritized | waiting-children | wait | paused | active
+  ARGV[2]  state: completed | failed | delayed | prioritized | waiting-children | wait | paused | active |
+           groups:waiting
   ARGV[3]  only jobs from up to this, ms: when they finished, else started, else were added
   ARGV[4]  how many at most in this call
 
@@ -17,9 +18,11 @@
 --- @include "discardJob"
 --- @include "isMarker"
 --- @include "isNextRun"
+--- @include "leaveActiveGroup"
 --- @include "removeFromList"
 --- @include "trimEvents"
 --- @include "wakeForWork"
+--- @include "withdrawFromGroup"
 
 local keys = queueKeys(KEYS[1])
 local now, state, before, limit = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
@@ -39,9 +42,9 @@ end
 
 local function mayGo(id)
   local jobKey = keys.base .. ':' .. id
-  local job = redis.call('HMGET', jobKey, 'processedOn', 'timestamp', 'rjk')
+  local job = redis.call('HMGET', jobKey, 'processedOn', 'timestamp', 'rjk', 'gid')
   return not isMarker(id) and isOld(job) and redis.call('EXISTS', jobKey .. ':lock') == 0
-    and not isNextRun(keys, id, job[3])
+    and not isNextRun(keys, id, job[3]) and (job[4] or state ~= 'groups:waiting')
 end
 
 -- Candidates, the oldest first.
@@ -67,12 +70,19 @@ for _, id in ipairs(candidates()) do
     removed[#removed + 1] = id
   end
 end
-if not lists[state] then
+if state == 'groups:waiting' then
+  for _, id in ipairs(removed) do
+    withdrawFromGroup(keys, id)
+  end
+elseif not lists[state] then
   callMany('ZREM', key, removed)
 elseif #removed > 0 then
   removeFromList(key, removed)
 end
 for _, id in ipairs(removed) do
+  if state == 'active' then
+    leaveActiveGroup(keys, id)
+  end
   discardJob(keys, id, now)
 end
 local meta = queueMeta(keys)
@@ -80,7 +90,8 @@ if state == 'active' then
   callMany('SREM', keys.stalled, removed)
   wakeForWork(keys, meta)
 end
-if #removed > 0 or state ~= 'paused' then -- the list of old is looked at after `wait`, and rarely there
+-- The list of old, and the groups, are looked at after `wait`, and rarely there.
+if #removed > 0 or state ~= 'paused' and state ~= 'groups:waiting' then
   redis.call('XADD', keys.events, '*', 'event', 'cleaned', 'count', #removed)
 end
 trimEvents(keys, meta)

@@ -12,6 +12,9 @@
 --- @include "queueKeys"
 --- @include "callMany"
 --- @include "discardAll"
+--- @include "discardJob"
+--- @include "isNextRun"
+--- @include "withdrawFromGroup"
 
 local keys = queueKeys(KEYS[1])
 local now = tonumber(ARGV[1])
@@ -40,6 +43,11 @@ end
 drainList(keys.wait)
 drainList(keys.paused)
 drainSet(keys.prioritized)
+for _, id in ipairs(redis.call('ZRANGE', keys.groupsWaiting, 0, -1)) do
+  if not isNextRun(keys, id, redis.call('HGET', keys.base .. ':' .. id, 'rjk')) and withdrawFromGroup(keys, id) then
+    discardJob(keys, id, now)
+  end
+end
 if ARGV[2] == '1' then
   drainSet(keys.delayed)
 end

@@ -11,7 +11,8 @@
 
 local keys = queueKeys(KEYS[1])
 return {
-  listLength(keys.wait) + listLength(keys.paused), redis.call('ZCARD', keys.prioritized),
+  listLength(keys.wait) + listLength(keys.paused) + redis.call('ZCARD', keys.groupsWaiting),
+  redis.call('ZCARD', keys.prioritized),
   redis.call('ZCARD', keys.delayed), listLength(keys.active), redis.call('ZCARD', keys.completed),
   redis.call('ZCARD', keys.failed), redis.call('ZCARD', keys.waitingChildren),
   redis.call('HEXISTS', keys.meta, 'paused'),

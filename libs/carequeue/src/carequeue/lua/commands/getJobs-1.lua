@@ -6,7 +6,8 @@
   ARGV[1]  first place, from 0
   ARGV[2]  how many at most
   ARGV[3]  1: the oldest (or next to run) first, else the newest first
-  ARGV[4…] states, each: wait | paused | active | prioritized | delayed | completed | failed | waiting-children
+  ARGV[4…] states, each: wait | paused | active | prioritized | delayed | completed | failed | waiting-children |
+           groups:waiting
 
   Output: {how many places there are from the first on, {id, hash, id, hash, …}}; a hash is {field, value, …}
   Events: none

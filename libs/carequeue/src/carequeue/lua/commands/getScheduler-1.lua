@@ -16,5 +16,5 @@ local id = ARGV[1]
 local due = scheduledAt(keys, id)
 local runId = 'repeat:' .. id .. ':' .. due
 local pending = redis.call('ZSCORE', keys.delayed, runId) or redis.call('ZSCORE', keys.prioritized, runId)
-  or redis.call('LPOS', keys.wait, runId) or redis.call('LPOS', keys.paused, runId)
+  or redis.call('ZSCORE', keys.groupsWaiting, runId) or redis.call('LPOS', keys.wait, runId) or redis.call('LPOS', keys.paused, runId)
 return {due, redis.call('HGETALL', keys.repeats .. ':' .. id), pending and 1 or 0}

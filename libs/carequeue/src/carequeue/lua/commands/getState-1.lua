@@ -22,4 +22,4 @@ for _, place in ipairs({{keys.active, 'active'}, {keys.wait, 'waiting'}, {keys.p
     return place[2]
   end
 end
-return ''
+return redis.call('ZSCORE', keys.groupsWaiting, id) and 'waiting' or ''

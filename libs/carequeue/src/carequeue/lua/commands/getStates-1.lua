@@ -42,4 +42,9 @@ end
 readList(keys.active, 'active')
 readList(keys.wait, 'waiting')
 readList(keys.paused, 'waiting')
+for id, at in pairs(places) do
+  if redis.call('ZSCORE', keys.groupsWaiting, id) then
+    states[at] = 'waiting'
+  end
+end
 return states

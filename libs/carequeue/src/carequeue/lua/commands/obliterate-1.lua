@@ -13,6 +13,9 @@
 --- @include "queueKeys"
 --- @include "callMany"
 --- @include "discardJob"
+--- @include "groupKey"
+--- @include "leaveActiveGroup"
+--- @include "withdrawFromGroup"
 
 local keys = queueKeys(KEYS[1])
 local now, left = tonumber(ARGV[1]), tonumber(ARGV[2])
@@ -31,9 +34,20 @@ local function discard(ids)
   left = left - #ids
 end
 
+for _, id in ipairs(redis.call('ZRANGE', keys.groupsWaiting, 0, left - 1)) do
+  if withdrawFromGroup(keys, id) then
+    discard({id})
+  end
+end
+if redis.call('ZCARD', keys.groupsWaiting) > 0 then
+  return 1
+end
 for _, list in ipairs({keys.active, keys.wait, keys.paused}) do
   local ids = left > 0 and redis.call('LRANGE', list, 0, left - 1) or {}
   redis.call('LTRIM', list, #ids, -1)
+  for _, id in ipairs(list == keys.active and ids or {}) do
+    leaveActiveGroup(keys, id)
+  end
   discard(ids)
 end
 local sets = {keys.delayed, keys.prioritized, keys.waitingChildren, keys.completed, keys.failed}
@@ -45,10 +59,14 @@ end
 if left <= 0 then
   return 1
 end
+for _, group in ipairs(redis.call('ZRANGE', keys.groupTurns, 0, -1)) do
+  redis.call('DEL', groupKey(keys, group, 'wait')) -- what BullMQ removed is still noted there
+end
 for _, id in ipairs(redis.call('ZRANGE', keys.repeats, 0, -1)) do
   redis.call('DEL', keys.repeats .. ':' .. id)
 end
 redis.call('DEL', keys.meta, keys.id, keys.pc, keys.events, keys.marker, keys.stalled, keys.stalledCheck, keys.limiter,
   keys.repeats, keys.base .. ':priority', keys.base .. ':metrics:completed', keys.base .. ':metrics:completed:data',
-  keys.base .. ':metrics:failed', keys.base .. ':metrics:failed:data')
+  keys.base .. ':metrics:failed', keys.base .. ':metrics:failed:data', keys.groupTurns, keys.groupsLimited, keys.groupsWaiting,
+  keys.groupsActive, keys.groupSettings, keys.groupsChecked)
 return 0

@@ -56,6 +56,7 @@ local function putBack()
   redis.call('INCR', keys.id)
   local where = storeJob(keys, id, {
     name = ARGV[6], data = ARGV[7], opts = ARGV[8], timestamp = now, delay = 0, priority = ARGV[9],
+    lifo = ARGV[10] == '1',
   })
   if where == 'wait' then
     enqueue(keys, id, 0, ARGV[10] == '1')

@@ -9,6 +9,7 @@
 --- @include "queueKeys"
 --- @include "queueMeta"
 --- @include "callMany"
+--- @include "hasWork"
 --- @include "wakeWorker"
 --- @include "wakeWhenDue"
 
@@ -17,7 +18,7 @@ redis.call('HDEL', keys.meta, 'paused')
 local parked = redis.call('LRANGE', keys.paused, 0, -1)
 callMany('RPUSH', keys.wait, parked)
 redis.call('DEL', keys.paused)
-if redis.call('LLEN', keys.wait) + redis.call('ZCARD', keys.prioritized) > 0 then
+if hasWork(keys) then
   wakeWorker(keys, queueMeta(keys))
 else
   wakeWhenDue(keys)

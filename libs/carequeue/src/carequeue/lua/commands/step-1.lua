@@ -17,8 +17,8 @@
            complete or is traced, as JSON: stacktrace (JSON), due (ms), attempts (allowed), counts (whether this was
            an attempt), trace (what its next attempt is told of this one), letters (base key of the queue that gets one)
 
-  Output: {a code for each ended job, {id, fields, id, fields, …}, when the next delayed job is due or 0,
-          ms left of a rate limit or 0, 1 if the queue ran dry}
+  Output: {a code for each ended job, {id, fields, id, fields, …}, when to look again without being woken
+          or 0 (the next delayed job is due, or a group's rate limit ends), ms left of a rate limit or 0, 1 if the queue ran dry}
           codes: 0, 1 it failed and keeps its parent waiting, -1 no such job, -2 no lock, -3 not active,
           -4 pending children, -6 another's lock, -9 failed children
   Events: completed, failed, expired, retries-exhausted, delayed, waiting, waiting-children, blocked, active, drained, added, dead-lettered, duplicated
@@ -123,7 +123,7 @@ end
 
 -- After the last job: 1 and an event if the queue ran dry. Jobs that are due later keep it from that.
 local function checkDry()
-  if redis.call('LLEN', keys.wait) + redis.call('ZCARD', keys.prioritized) + redis.call('LLEN', keys.active) > 0 then
+  if redis.call('LLEN', keys.active) > 0 or redis.call('EXISTS', keys.wait, keys.prioritized, keys.groupsWaiting) > 0 then
     return 0
   end
   redis.call('XADD', keys.events, '*', 'event', 'drained')
@@ -140,11 +140,14 @@ if fetch > 0 then
   promoteDelayed(keys, now)
 end
 local codes, freed, ended = finishAll()
-local jobs, limitedFor, due, drained = {}, 0, 0, 0
+local jobs, limitedFor, due, drained, groupsDue = {}, 0, 0, 0, nil
 if fetch > 0 then
-  jobs, limitedFor = takeJobs(keys, meta, now, fetch, taker)
+  jobs, limitedFor, groupsDue = takeJobs(keys, meta, now, fetch, taker)
   if #jobs < fetch * 2 then
     due = nextDue(keys) or 0
+    if groupsDue and (due == 0 or due > now + groupsDue) then
+      due = now + groupsDue
+    end
   end
 end
 if fetch == 0 then

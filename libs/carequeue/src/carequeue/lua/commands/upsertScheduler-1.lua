@@ -24,6 +24,7 @@
 --- @include "scheduledAt"
 --- @include "storeRun"
 --- @include "trimEvents"
+--- @include "withdrawFromGroup"
 
 local keys = queueKeys(KEYS[1])
 local id, known, due = ARGV[1], ARGV[2], ARGV[3]
@@ -35,6 +36,7 @@ end
 -- Takes the run out of where it waits; false if it has started, or is gone.
 local function withdraw(runId)
   return redis.call('ZREM', keys.delayed, runId) == 1 or redis.call('ZREM', keys.prioritized, runId) == 1
+    or withdrawFromGroup(keys, runId)
     or redis.call('LREM', keys.wait, 0, runId) > 0 or redis.call('LREM', keys.paused, 0, runId) > 0
 end
 

@@ -11,7 +11,8 @@ local function failParent(parentKeys, parentId, parentKey, childKey, now)
     releaseParent(parentKeys, parentId, now, true)
   elseif redis.call('ZREM', parentKeys.delayed, parentId) == 1 then
     redis.call('HSET', parentKey, 'delay', 0)
-    enqueue(parentKeys, parentId, tonumber(redis.call('HGET', parentKey, 'priority') or nil) or 0, false)
+    local stored = redis.call('HMGET', parentKey, 'priority', 'gid')
+    enqueue(parentKeys, parentId, tonumber(stored[1] or nil) or 0, false, stored[2])
     redis.call('XADD', parentKeys.events, '*', 'event', 'waiting', 'jobId', parentId, 'prev', 'delayed')
     wakeWorker(parentKeys, queueMeta(parentKeys))
   end

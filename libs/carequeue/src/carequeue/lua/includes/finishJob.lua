@@ -1,12 +1,13 @@
 --- @include "completeJob"
 --- @include "failJob"
+--- @include "leaveGroup"
 --- @include "returnJob"
 
 -- Moves one job out of `active` as its verdict says. Answers 0, 1 if its failure keeps a parent waiting, or the code
 -- that says why nothing was changed. `batch` collects what is cheaper to do once for all jobs of a call.
 local function finishJob(keys, meta, job, batch, now)
   local jobKey, verdict = keys.base .. ':' .. job.id, job.verdict
-  local stored = redis.call('HMGET', jobKey, 'timestamp', 'atm', 'parentKey', 'parent', 'deid', 'defa')
+  local stored = redis.call('HMGET', jobKey, 'timestamp', 'atm', 'parentKey', 'parent', 'deid', 'defa', 'gid')
   if not stored[1] and redis.call('EXISTS', jobKey) == 0 then
     return -1
   end
@@ -33,6 +34,10 @@ local function finishJob(keys, meta, job, batch, now)
   batch.ids[left], batch.locks[left] = job.id, job.lock
   job.key, job.made = jobKey, (stored[2] and tonumber(stored[2]) or 0) + (job.expired and 0 or 1)
   job.parentKey, job.parent, job.deduplicationId, job.condemned = stored[3], stored[4], stored[5], stored[6]
+  job.group = stored[7]
+  if job.group then
+    leaveGroup(keys, job.id, job.group)
+  end
   if verdict == 'completed' then
     completeJob(keys, meta, job, batch.completed, now)
   elseif verdict == 'failed' then

@@ -11,9 +11,10 @@ local function promoteDelayed(keys, now)
   local plain = {}
   for _, id in ipairs(due) do
     local jobKey = keys.base .. ':' .. id
-    local priority = tonumber(redis.call('HGET', jobKey, 'priority') or nil) or 0
-    if priority > 0 then
-      enqueue(keys, id, priority, false)
+    local stored = redis.call('HMGET', jobKey, 'priority', 'gid')
+    local priority = tonumber(stored[1] or nil) or 0
+    if priority > 0 or stored[2] then
+      enqueue(keys, id, priority, false, stored[2])
     else
       plain[#plain + 1] = id
     end

@@ -27,7 +27,8 @@ local function releaseDeduplication(keys, meta, id, deduplicationId, now)
   local where = storeJob(keys, nextId, {
     name = pending[1], data = pending[2] or '{}', opts = pending[3] or '{}',
     timestamp = now, delay = tonumber(opts.delay) or 0,
-    priority = tonumber(opts.priority) or 0,
+    priority = tonumber(type(opts.group) == 'table' and opts.group.priority or opts.priority) or 0,
+    lifo = opts.lifo == true,
     parentKey = pending[5], parent = pending[6], rjk = pending[8], deid = deduplicationId,
   })
   if pending[5] and pending[7] then
@@ -40,5 +41,7 @@ local function releaseDeduplication(keys, meta, id, deduplicationId, now)
   if where == 'wait' then
     enqueue(keys, nextId, 0, opts.lifo == true)
   end
-  wakeWorker(keys, meta)
+  if where ~= 'blocked' then
+    wakeWorker(keys, meta)
+  end
 end

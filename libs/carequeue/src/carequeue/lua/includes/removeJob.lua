@@ -3,6 +3,7 @@
 --- @include "splitJobKey"
 --- @include "childKeysOf"
 --- @include "discardJob"
+--- @include "leaveActiveGroup"
 --- @include "pullJob"
 --- @include "untie"
 --- @include "wakeForWork"
@@ -18,6 +19,9 @@ local function removeJob(keys, id, now, deep)
     end
   end
   local state = pullJob(keys, id)
+  if state == 'active' then
+    leaveActiveGroup(keys, id)
+  end
   if redis.call('EXISTS', jobKey) == 0 then
     return
   end

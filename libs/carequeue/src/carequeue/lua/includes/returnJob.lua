@@ -1,6 +1,7 @@
 --- @include "enqueue"
 --- @include "decodeObject"
 --- @include "delayedScore"
+--- @include "limitGroup"
 --- @include "limitQueue"
 --- @include "parkJob"
 
@@ -8,7 +9,11 @@
 -- `wait` handed back to the head of its class, `children` until its children are done, or there too if they are.
 local function returnJob(keys, job, batch, now)
   if job.verdict == 'wait' and job.due > now then
-    limitQueue(keys, job.due - now)
+    if job.value == 'group' and job.group then
+      limitGroup(keys, job.group, job.due - now)
+    else
+      limitQueue(keys, job.due - now)
+    end
   end
   if job.stacktrace ~= '' then
     redis.call('HSET', job.key, 'failedReason', job.value, 'stacktrace', job.stacktrace)
@@ -28,6 +33,6 @@ local function returnJob(keys, job, batch, now)
   end
   local stored = redis.call('HMGET', job.key, 'priority', 'opts')
   local atFront = job.verdict == 'wait' or job.verdict == 'children' or decodeObject(stored[2]).lifo == true
-  enqueue(keys, job.id, tonumber(stored[1] or nil) or 0, atFront)
+  enqueue(keys, job.id, tonumber(stored[1] or nil) or 0, atFront, job.group)
   redis.call('XADD', keys.events, '*', 'event', 'waiting', 'jobId', job.id, 'prev', 'active')
 end

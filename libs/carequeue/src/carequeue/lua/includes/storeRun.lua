@@ -15,5 +15,7 @@ local function storeRun(keys, runId, job)
   if where == 'wait' then
     enqueue(keys, runId, 0, job.lifo)
   end
-  wakeWorker(keys, queueMeta(keys))
+  if where ~= 'blocked' then
+    wakeWorker(keys, queueMeta(keys))
+  end
 end

@@ -1,7 +1,9 @@
 --- @include "callMany"
 --- @include "isMarker"
+--- @include "takeGroupedIds"
 
--- Moves up to `free` ids into `active`, in the order in which they start: `wait` from its right, then `prioritized`.
+-- Moves up to `free` ids into `active`, in the order in which they start: `wait` from its right, then `prioritized`, then
+-- the groups. Answers them and, if there were fewer, in how many ms a group that is limited may be served.
 local function takeIds(keys, free)
   local ids = {}
   while #ids < free do
@@ -26,5 +28,12 @@ local function takeIds(keys, free)
     end
   end
   callMany('LPUSH', keys.active, ids)
-  return ids
+  if #ids == free then
+    return ids
+  end
+  local grouped, groupsDue = takeGroupedIds(keys, free - #ids)
+  for _, id in ipairs(grouped) do
+    ids[#ids + 1] = id
+  end
+  return ids, groupsDue
 end

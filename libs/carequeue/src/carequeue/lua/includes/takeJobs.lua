@@ -5,7 +5,7 @@
 --- @include "wakeWorker"
 
 -- Starts up to `wanted` jobs for `taker` {tokenPrefix, tokenFrom, lock, worker, limit, window}. Answers
--- {id, fields, id, fields, …} and the ms left of a rate limit.
+-- {id, fields, id, fields, …}, the ms left of a rate limit, and in how many ms a group that is limited may be served.
 local function takeJobs(keys, meta, now, wanted, taker)
   local limit = meta.max or taker.limit -- the queue's own limit wins, but the worker's window
   local free, limitedFor = allowedByLimit(keys, limit, wanted)
@@ -16,7 +16,7 @@ local function takeJobs(keys, meta, now, wanted, taker)
     return {}, limitedFor
   end
   local jobs, counted, token = {}, 0, taker.tokenFrom
-  local ids = takeIds(keys, free)
+  local ids, groupsDue = takeIds(keys, free)
   for _, id in ipairs(ids) do
     local name = taker.tokenPrefix .. ':' .. string.format('%.0f', token)
     local fields, condemned = startJob(keys, id, now, name, taker.lock, taker.worker)
@@ -35,5 +35,5 @@ local function takeJobs(keys, meta, now, wanted, taker)
   if #ids >= free then
     wakeWorker(keys, meta) -- more may be left: the wake-up goes on to another worker
   end
-  return jobs, 0
+  return jobs, 0, groupsDue
 end

@@ -1,4 +1,6 @@
--- Writes a new job's hash and says so.
+--- @include "groupOf"
+
+-- Writes a new job's hash and says so. Answers its group, if it has one.
 local function writeJob(keys, id, job)
   local jobKey = keys.base .. ':' .. id
   redis.call('HSET', jobKey, 'name', job.name, 'data', job.data, 'opts', job.opts, 'timestamp', job.timestamp,
@@ -12,5 +14,11 @@ local function writeJob(keys, id, job)
   if job.deid and job.deid ~= '' then
     redis.call('HSET', jobKey, 'deid', job.deid)
   end
+  local group = groupOf(job.opts)
+  if group then
+    redis.call('HSET', jobKey, 'gid', group)
+    redis.call('ZREM', keys.groupsWaiting, id) -- if BullMQ removed a job of this id, it is still noted there
+  end
   redis.call('XADD', keys.events, '*', 'event', 'added', 'jobId', id, 'name', job.name)
+  return group
 end
