@@ -91,6 +91,7 @@ def raise_it(job: Job[Any]) -> NoReturn:
         "retry_at": RetryAt(NEXT_YEAR, "later"),
         "own_retry_at": NightShift(),
         "rate_limited": RateLimited(timedelta(hours=1)),
+        "group_limited": RateLimited(timedelta(hours=1), group=True),
         "wait_for_children": WaitForChildren(),
     }
     raise errors[job.data]

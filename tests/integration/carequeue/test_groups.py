@@ -201,8 +201,9 @@ async def test_a_handler_may_slow_its_group_down_and_leave_the_others_alone(
         if job.id == "a1" and await context.log("refused") == 1:
             raise RateLimited(WINDOW, group=True)
 
-    worker = new_worker(call)
+    worker, failed = new_worker(call), Signal("failed")
     worker.on_completed(done)
+    worker.on_failed(failed)
     await add_some(queue, "a", 2)
     await add_some(queue, "b", 2)
     async with worker:
@@ -211,7 +212,7 @@ async def test_a_handler_may_slow_its_group_down_and_leave_the_others_alone(
     assert 0.35 < starts[3][1] - starts[0][1] < 2
     job = await queue.get("a1")
     assert job is not None
-    assert job.attempts_made == 1
+    assert (job.attempts_made, failed.calls) == (1, [])
 
 
 async def test_a_job_without_a_group_that_slows_its_group_down_limits_the_queue(

@@ -219,6 +219,13 @@ async def test_instructions_are_followed(
     assert (await queue.state(job.id), found.failed_reason, found.return_value) == (state, reason, value)
 
 
+async def test_a_child_may_slow_down_the_group_of_its_job(queue: Queue, in_process: NewWorker) -> None:
+    await queue.add("job", "group_limited", group="a")
+    await drain(in_process(handlers.raise_it))
+    assert (await queue.get_group("a")).limited_for > timedelta(minutes=50)
+    assert await queue.rate_limit_ttl() == timedelta(0)
+
+
 async def test_a_job_waits_for_its_children_if_its_process_says_so(
     queue: Queue, in_process: NewWorker, pages: Queue
 ) -> None:

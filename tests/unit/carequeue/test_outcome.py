@@ -153,3 +153,5 @@ def test_a_rate_limit_hands_the_job_back_and_says_until_when_nothing_starts() ->
     outcome = raised(attempt(made=4, attempts=5), RateLimited(timedelta(seconds=9)), RULES)
     finish = outcome.finish
     assert (outcome.kind, finish.verdict, finish.due_ms, finish.counts) == ("handed_back", "wait", NOW + 9000, False)
+    assert (finish.value, finish.limits_group) == ("", False)
+    assert raised(attempt(), RateLimited(timedelta(seconds=9), group=True), RULES).finish.limits_group

@@ -96,7 +96,7 @@ class GroupChaos(Chaos):
     def ending(self, job_id: str) -> Finish:
         finish = super().ending(job_id)
         if finish.verdict == "wait" and job_id in self.grouped and self.random.random() < 0.3:
-            return Finish(job_id, finish.token, "wait", "group", due_ms=self.now + MINUTE)
+            return Finish(job_id, finish.token, "wait", due_ms=self.now + MINUTE, limits_group=True)
         return finish
 
     async def settle_group(self) -> str:

@@ -228,7 +228,7 @@ async def test_a_group_can_be_limited_by_hand_and_by_a_job_that_is_handed_back(
     await add(hand, "a", "a1", "a2")
     await add(hand, "b", "b1")
     [job] = (await hand.take()).jobs
-    finish = Finish(job.id, job.token, "wait", "group", due_ms=NOW + 60 * SECOND)
+    finish = Finish(job.id, job.token, "wait", due_ms=NOW + 60 * SECOND, limits_group=True)
     reply = await hand.step([finish], 5, token=1)
 
     assert [job.id for job in reply.jobs] == ["b1"]

@@ -36,8 +36,7 @@ class Finish:
     value: str = ""
     stacktrace: str = ""
     due_ms: int = 0
-    """delayed: when it runs again. wait: until when nothing of the queue starts, with the value `group` nothing of the
-    job's group, 0 for no such limit."""
+    """delayed: when it runs again. wait: until when nothing of the queue starts, 0 for no such limit."""
     keep: KeepRule = KEEP_ALL
     attempts: int = 0
     """How many attempts the job has: a failure with that many made says `retries-exhausted`."""
@@ -45,6 +44,8 @@ class Finish:
     """What the next attempt is told of this one, as `tm`."""
     counts: bool = True
     """Whether this was an attempt; never one for `expired`, `wait` and `children`."""
+    limits_group: bool = False
+    """wait: nothing of the job's group starts until `due_ms`, if it has one; other jobs do."""
     dead_letters: str = ""
     """failed, expired: base key of the queue that gets a letter, in the same slot; empty: none does."""
 
@@ -61,6 +62,8 @@ class Finish:
         }
         if self.trace:
             said["trace"] = self.trace
+        if self.limits_group:
+            said["group"] = True
         if self.dead_letters:
             said["letters"] = self.dead_letters
         return json.dumps(said)

@@ -1,7 +1,7 @@
 """How a handler ended → what Redis is told about its job. Pure: the clock and chance come in.
 
 The rules, in order: a value completes; `Skip` completes and says why; `RetryAt` runs again at its instant;
-`RateLimited` hands the job back and stops the queue for a time;
+`RateLimited` hands the job back and stops the queue, or its group, for a time;
 `WaitForChildren` runs again when no child is pending;
 `Unrecoverable` fails; any other error is tried again after the job's backoff while attempts are left, and fails then.
 """
@@ -111,8 +111,7 @@ def raised(attempt: Attempt, error: BaseException, rules: Rules) -> Outcome:
             return Outcome("parked", finish, attempt.job, seconds=attempt.seconds)
         case RateLimited():
             due = attempt.now + span_ms(error.for_)
-            limited = "group" if error.group else ""
-            finish = Finish(attempt.job.id, attempt.token, "wait", limited, due_ms=due, counts=False)
+            finish = Finish(attempt.job.id, attempt.token, "wait", due_ms=due, counts=False, limits_group=error.group)
             return Outcome("handed_back", finish, attempt.job, error=error, seconds=attempt.seconds)
         case Unrecoverable():
             return _failed(attempt, error, rules)

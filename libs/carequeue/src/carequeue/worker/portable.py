@@ -83,7 +83,7 @@ def _plain(error: Instruction) -> Instruction:
         case RetryAt():
             return RetryAt(error.when, error.why)
         case RateLimited():
-            return RateLimited(error.for_)
+            return RateLimited(error.for_, group=error.group)
         case Skip():
             return Skip(error.why)
         case _:

@@ -15,7 +15,8 @@
   ARGV[10…] for each ended job 6 arguments: id, token, verdict (completed | failed | expired | retry | delayed | wait |
            children), return value JSON or reason, keep rule `count/age ms/limit`, and empty or, of what did not
            complete or is traced, as JSON: stacktrace (JSON), due (ms), attempts (allowed), counts (whether this was
-           an attempt), trace (what its next attempt is told of this one), letters (base key of the queue that gets one)
+           an attempt), trace (what its next attempt is told of this one), letters (base key of the queue that gets one), group
+           (whether its rate limit is its group's)
 
   Output: {a code for each ended job, {id, fields, id, fields, …}, when to look again without being woken
           or 0 (the next delayed job is due, or a group's rate limit ends), ms left of a rate limit or 0, 1 if the queue ran dry}
@@ -74,7 +75,7 @@ local function readEnd(at, lock, held)
   if more ~= '' then
     more = cjson.decode(more)
     job.stacktrace, job.due, job.attempts, job.counts = more.stacktrace, more.due, more.attempts, more.counts
-    job.trace, job.letters = more.trace, more.letters
+    job.trace, job.letters, job.limitsGroup = more.trace, more.letters, more.group
   end
   if verdict == 'expired' then
     job.verdict, job.expired = 'failed', true

@@ -9,7 +9,7 @@
 -- `wait` handed back to the head of its class, `children` until its children are done, or there too if they are.
 local function returnJob(keys, job, batch, now)
   if job.verdict == 'wait' and job.due > now then
-    if job.value == 'group' and job.group then
+    if job.limitsGroup and job.group then
       limitGroup(keys, job.group, job.due - now)
     else
       limitQueue(keys, job.due - now)
