@@ -6,7 +6,7 @@ import asyncio
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from carequeue import RateLimited, Unrecoverable
+from carequeue import HandBack, RateLimited, Unrecoverable
 
 if TYPE_CHECKING:
     from carequeue import Job
@@ -34,6 +34,8 @@ class Painter:
             await self.release.wait()
         if "limitMs" in now and job.attempts_started == 1:
             raise RateLimited(timedelta(milliseconds=now["limitMs"]))
+        if "handBack" in now and job.attempts_started == 1:
+            raise HandBack
         if "unrecoverable" in now:
             raise Unrecoverable(now["unrecoverable"])
         if "throw" in now:

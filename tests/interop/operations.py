@@ -488,6 +488,7 @@ WORKING = [
         add("a", acts({"throw": "no"}, {"return": 1}), attempts=2, backoff=50),
         ("work", 2),
     ),
+    case("work_that_is_handed_back", add("a", acts({"handBack": True, "return": 1})), add("b"), ("work", 2)),
     case("work_that_is_hopeless", add("a", acts({"unrecoverable": "never"}), attempts=3), ("work", 1)),
     case(
         "work_without_keeping",

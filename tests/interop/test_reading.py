@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.interop.acting import Painter
 
-from carequeue import QueueEvents, Worker, WorkerOptions
+from carequeue import QueueEvents, QueueEventsProducer, Worker, WorkerOptions
 from carequeue.testing import Signal, drain
 
 if TYPE_CHECKING:
@@ -86,6 +86,20 @@ async def test_our_queue_events_hear_what_node_does(node: Node, queue: Queue, re
     assert job is not None
     assert job.added_at is not None
     assert by_name["delayed"].due == job.added_at + HOUR
+
+
+async def test_events_of_ones_own_are_heard_on_the_other_side(node: Node, queue: Queue, redis_url: str) -> None:
+    await node.make("QueueEvents", "events", queue.name)
+    await node.make("QueueEventsProducer", "producer", queue.name)
+    async with QueueEventsProducer(queue.name, redis_url) as producer, QueueEvents(queue.name, redis_url) as events:
+        await producer.publish("painted", {"colour": "red", "coats": 2})
+        [(theirs, *_)] = await node.wait_for("events", "painted")
+        await anext(events)
+        await node.call("producer", "publishEvent", {"eventName": "painted", "colour": "blue", "coats": 3})
+        ours = await anext(events)
+    await node.drop("producer")
+    assert theirs == {"colour": "red", "coats": "2"}
+    assert (ours.name, dict(ours.fields)) == ("painted", {"colour": "blue", "coats": "3"})
 
 
 async def test_node_waits_for_the_end_of_a_job_that_we_run(node: Node, queue: Queue, redis_url: str) -> None:

@@ -9,10 +9,22 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from carequeue import ConnectionLost, Event, Job, JobContext, Queue, QueueEvents, Worker
+from carequeue import (
+    ConnectionLost,
+    Event,
+    InvalidOption,
+    Job,
+    JobContext,
+    Queue,
+    QueueEvents,
+    QueueEventsProducer,
+    Worker,
+)
 from carequeue.testing import drain
 
 if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
     from carecircle_cli.engines import EmbeddedValkey
 
 pytestmark = pytest.mark.redis
@@ -112,3 +124,94 @@ async def test_opening_without_a_server_says_so(own_valkey: EmbeddedValkey, queu
     own_valkey.stop()
     with pytest.raises(ConnectionLost):
         await QueueEvents(queue_name, own_valkey.url()).open()
+
+
+# About one job
+
+
+async def test_what_happens_to_one_job_is_told_until_it_ends(
+    queue: Queue, new_worker: NewWorker, redis_url: str
+) -> None:
+    async with QueueEvents(queue.name, redis_url) as events, events.about("mine") as told:
+        for name in ("other", "mine"):
+            await queue.add("job", job_id=name)
+        await drain(new_worker(lambda job: job.id))
+        heard = [event async for event in told]
+        first = await anext(events)  # all of them are still told to whoever iterates over all
+    assert [(event.name, event.job_id) for event in heard] == [
+        (name, "mine") for name in ("added", "waiting", "active", "completed")
+    ]
+    assert (heard[-1].value, first.job_id) == ("mine", "other")
+
+
+async def test_several_listen_to_one_job_and_wait_for_it(queue: Queue, redis_url: str) -> None:
+    async with (
+        QueueEvents(queue.name, redis_url) as events,
+        events.about("a") as one,
+        events.about("a") as other,
+        events.waiting("a") as ended,
+    ):
+        await queue.add("job", job_id="a")
+        await queue.remove("a")
+        heard = [[event.name async for event in told] for told in (one, other)]
+        assert (await ended).name == "removed"
+    assert heard == [["added", "waiting", "removed"]] * 2
+
+
+async def test_closing_the_events_ends_listening_to_a_job(queue: Queue, redis_url: str) -> None:
+    async with QueueEvents(queue.name, redis_url) as events, events.about("a") as told:
+        await events.close()
+        with pytest.raises(ConnectionLost):
+            await anext(told)
+
+
+async def test_who_listens_while_nobody_answers_is_told(queue_name: str) -> None:
+    events = QueueEvents(queue_name, "redis://127.0.0.1:1")
+    async with events.about("a") as told:
+        with pytest.raises(ConnectionLost):
+            await anext(told)
+    async with events.waiting("a") as ended:
+        with pytest.raises(ConnectionLost):
+            await asyncio.wait_for(ended, 5)
+    await events.close()
+
+
+# Events of one's own
+
+
+async def test_an_event_of_ones_own_is_read_like_any_other(queue: Queue, redis_url: str) -> None:
+    async with (
+        QueueEvents(queue.name, redis_url) as events,
+        QueueEventsProducer(queue.name, redis_url) as producer,
+    ):
+        place = await producer.publish("painted", {"colour": "é☃", "coats": 2, "jobId": "7"})
+        event = await anext(events)
+    assert (event.id, event.name, event.job_id) == (place, "painted", "7")
+    assert dict(event.fields) == {"colour": "é☃", "coats": "2", "jobId": "7"}
+
+
+async def test_events_of_ones_own_keep_the_stream_bounded(queue: Queue, redis_url: str, redis: Redis) -> None:
+    await redis.hset(queue.keys.meta, "opts.maxLenEvents", "100")  # type: ignore[misc]
+    async with QueueEventsProducer(queue.name, redis_url) as producer:
+        for _ in range(450):
+            await producer.publish("tick")
+        assert await redis.xlen(queue.keys.events) <= 200  # a node of the stream holds a hundred
+        for _ in range(5):
+            await producer.publish("tick", max_events=1)
+        assert await redis.xlen(queue.keys.events) <= 100
+
+
+@pytest.mark.parametrize(
+    ("name", "fields"),
+    [("", {}), ("completed", {}), ("x", {"event": "y"}), ("x", {"": "y"}), ("x", {"a": None}), ("x", {"a": True})],
+)
+async def test_what_cannot_be_an_event_is_refused(
+    queue: Queue, redis_url: str, redis: Redis, name: str, fields: Any
+) -> None:
+    before = await redis.xlen(queue.keys.events)
+    async with QueueEventsProducer(queue.name, redis_url) as producer:
+        with pytest.raises(InvalidOption):
+            await producer.publish(name, fields)
+        with pytest.raises(InvalidOption):
+            await producer.publish("fine", max_events=0)
+    assert await redis.xlen(queue.keys.events) == before

@@ -348,6 +348,19 @@ async def test_metrics_count_what_it_ends(queue: Queue, redis_url: str) -> None:
     assert (await queue.metrics("completed")).total == 1
 
 
+async def test_what_fails_for_good_leaves_a_letter(queue: Queue, redis_url: str) -> None:
+    await queue.add("paint", {"n": 1}, job_id="a")
+    async with (
+        Queue(f"{queue.name}-letters", redis_url) as letters,
+        ManualWorker(queue.name, redis_url, dead_letters=letters.name) as worker,
+    ):
+        await (await taken(worker)).fail("no paint")
+        [letter] = [found async for found in letters.letters()]
+        await letters.pause()
+        await letters.obliterate()
+    assert (letter.job_id, letter.reason) == ("a", "no paint")
+
+
 # The lock
 
 

@@ -115,7 +115,7 @@ async def test_patience_ends(queue: Queue, events: QueueEvents) -> None:
     job = await queue.add("paint", delay=HOUR)
     with pytest.raises(TimeoutError):
         await queue.wait_until_finished(job, events, timedelta(milliseconds=50))
-    assert not events._watch._waiting
+    assert not events._watch._listening
 
 
 async def test_iterating_goes_on_beside_it(

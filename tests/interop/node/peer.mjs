@@ -12,7 +12,7 @@
 // A worker's processor does what the job's data says: see `act`.
 import { createInterface } from 'node:readline';
 
-import { FlowProducer, Job, Queue, QueueEvents, UnrecoverableError, Worker } from 'bullmq';
+import { FlowProducer, Job, Queue, QueueEvents, QueueEventsProducer, UnrecoverableError, WaitingError, Worker } from 'bullmq';
 
 const [host, port] = (process.argv[2] ?? '127.0.0.1:6379').split(':');
 const connection = { host, port: Number(port), maxRetriesPerRequest: null };
@@ -25,12 +25,13 @@ const EMITTED = {
   Worker: ['active', 'completed', 'failed', 'progress', 'stalled', 'drained', 'error', 'ready', 'paused', 'resumed',
     'lockRenewalFailed', 'closed'],
   QueueEvents: ['added', 'waiting', 'active', 'completed', 'failed', 'delayed', 'progress', 'stalled', 'drained',
-    'removed', 'cleaned', 'paused', 'resumed', 'duplicated', 'retries-exhausted', 'waiting-children', 'error'],
+    'removed', 'cleaned', 'paused', 'resumed', 'duplicated', 'retries-exhausted', 'waiting-children', 'error', 'painted'],
 };
 const MAKERS = {
   Queue: (name, options = {}) => new Queue(name, { connection, ...options }),
   // From the queue's first event on: it starts to read after it is made, and nobody is told when.
   QueueEvents: (name, options = {}) => new QueueEvents(name, { connection, lastEventId: '0', ...options }),
+  QueueEventsProducer: (name, options = {}) => new QueueEventsProducer(name, { connection, ...options }),
   FlowProducer: (options = {}) => new FlowProducer({ connection, ...options }),
   // `processor: false` makes a worker to be driven by hand (getNextJob, moveToCompleted…).
   Worker: (name, { processor = true, ...options } = {}) =>
@@ -38,8 +39,8 @@ const MAKERS = {
 };
 
 // What a job does is in its data: `{"acts": [first attempt, second attempt, …]}`, the last one repeated; an attempt is
-// any of log, progress, waitMs, hold (until the peer is told "release"), limitMs (the first time; by the worker `w`), throw, unrecoverable, return.
-async function act(job) {
+// any of log, progress, waitMs, hold (until the peer is told "release"), limitMs (the first time; by the worker `w`), handBack (the first time), throw, unrecoverable, return.
+async function act(job, token) {
   const acts = job.data?.acts ?? [{}];
   const now = acts[Math.min(job.attemptsMade, acts.length - 1)];
   say({ from: 'act', event: 'run', args: [job.id, job.name, job.attemptsMade + 1] });
@@ -50,6 +51,10 @@ async function act(job) {
   if (now.limitMs && job.attemptsStarted === 1) {
     await named.get('w').rateLimit(now.limitMs);
     throw Worker.RateLimitError();
+  }
+  if (now.handBack && job.attemptsStarted === 1) {
+    await job.moveToWait(token);
+    throw new WaitingError();
   }
   if ('unrecoverable' in now) throw new UnrecoverableError(now.unrecoverable);
   if ('throw' in now) throw new Error(now.throw);

@@ -11,6 +11,7 @@ from carequeue.errors import (
     CarequeueError,
     ConnectionLost,
     GroupFull,
+    HandBack,
     HandlerError,
     Instruction,
     InvalidOption,
@@ -38,6 +39,7 @@ from carequeue.errors import (
     WrongState,
 )
 from carequeue.events import Event, QueueEvents
+from carequeue.events_producer import QueueEventsProducer
 from carequeue.flow import Flow, FlowNode, FlowProducer
 from carequeue.group import Group
 from carequeue.groups import GroupInfo, GroupSettings, GroupStatus
@@ -99,6 +101,7 @@ __all__ = [
     "GroupInfo",
     "GroupSettings",
     "GroupStatus",
+    "HandBack",
     "HandlerError",
     "HeldJob",
     "Inspector",
@@ -129,6 +132,7 @@ __all__ = [
     "ProcessJobContext",
     "Queue",
     "QueueEvents",
+    "QueueEventsProducer",
     "QueueNotPaused",
     "RateLimit",
     "RateLimited",

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from carequeue.options import Backoff
 
 MILLISECOND = timedelta(milliseconds=1)
+LONGEST_PAUSE = 3.0
+"""Seconds that one wait for a lost connection lasts at the most."""
 LONGEST_DOUBLING = 62  # an exponent that no float overflows at; MAX_DELAY caps what comes out long before
 
 BackoffStrategy = Callable[[int, BaseException, Any], timedelta | None]
@@ -73,7 +75,7 @@ def jittered(delay: timedelta, jitter: float, random: Random) -> timedelta:
     return math.floor(full * (1 - jitter) + random() * full * jitter) * MILLISECOND
 
 
-def reconnect_delay(failures: int, *, random: Random, base: float = 0.05, cap: float = 3.0) -> float:
+def reconnect_delay(failures: int, *, random: Random, base: float = 0.05, cap: float = LONGEST_PAUSE) -> float:
     """Seconds before the next attempt to reach Redis: full jitter under a doubling ceiling, so that a fleet spreads.
 
     The floor of a tenth of the ceiling keeps an unlucky draw from becoming a tight loop.

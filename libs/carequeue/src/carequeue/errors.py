@@ -29,6 +29,7 @@ CarequeueError
     ├── Unrecoverable        failed now, whatever attempts are left
     ├── RetryAt              again at an instant
     ├── RateLimited          again after a time in which the queue starts nothing
+    ├── HandBack             waits again, at the front
     ├── Skip                 nothing to do: completed with the reason
     ├── WaitForChildren      again once no child is pending
     └── BatchFailure         these jobs of a batch failed, the others completed
@@ -204,6 +205,10 @@ class RateLimited(Instruction):
         self.for_: timedelta = for_
         self.group: bool = group
         super().__init__(f"nothing starts for {for_}")
+
+
+class HandBack(Instruction):
+    """The job waits again, at the front, for whoever takes it next; no attempt is counted."""
 
 
 class Skip(Instruction):

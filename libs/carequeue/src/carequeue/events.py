@@ -22,12 +22,12 @@ from typing import TYPE_CHECKING, Any, cast
 from carequeue.backoff import reconnect_delay
 from carequeue.errors import ConnectionLost
 from carequeue.store.connection import client_name, redis_errors, source_of
-from carequeue.watch import FinishWatch
+from carequeue.watch import Watch
 from carequeue.wire.keys import QueueKeys
 from carequeue.wire.times import from_ms
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import AsyncIterator, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
     from datetime import datetime
     from types import TracebackType
@@ -119,7 +119,7 @@ class QueueEvents:
         self._client: LinkedRedis | None = None
         self._read: deque[Event] = deque()
         self._failures = 0
-        self._watch = FinishWatch(self._newest, self._after)
+        self._watch = Watch(self._newest, self._after)
 
     @property
     def keys(self) -> QueueKeys:
@@ -151,6 +151,15 @@ class QueueEvents:
         `Queue.wait_until_finished` is the whole of it. Iterating over the events is not disturbed.
         """
         return self._watch.waiting(job_id)
+
+    def about(self, job_id: str) -> AbstractAsyncContextManager[AsyncIterator[Event]]:
+        """`async with events.about(job_id) as told: async for event in told: …`: what happens to one job from now on,
+        the last one being that it completed, failed or was removed. Iterating over all events is not disturbed.
+
+        Raises:
+            ConnectionLost: Redis went away, or the events were closed. What happens meanwhile is not told.
+        """
+        return self._watch.about(job_id)
 
     async def close(self) -> None:
         """Disconnect. Whoever waits for a job is told by ConnectionLost."""

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from carequeue.backoff import reconnect_delay
 from carequeue.children import Children
+from carequeue.ending import end
 from carequeue.errors import ConnectionLost, Instruction, InvalidOption, JobError, LockLost, Unrecoverable
 from carequeue.job import JobState
 from carequeue.store.commands import Step
 from carequeue.wire.codec import encode_data
 from carequeue.wire.codes import PENDING_CHILDREN, error_of
 from carequeue.wire.times import span_ms
-from carequeue.worker.assembly import end
 from carequeue.worker.outcome import Attempt, expired, handed_back, postponed, raised, returned
 
 if TYPE_CHECKING:

@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, overload
 
+from carequeue.ending import end
 from carequeue.errors import ConnectionLost, InvalidOption, JobError, JobNotFound, LockLost, PayloadError, Unrecoverable
 from carequeue.held import Bench, HeldJob
 from carequeue.options import ZERO
@@ -28,7 +29,6 @@ from carequeue.store.server import WORKER, Rights, greet
 from carequeue.wire.codec import Codec
 from carequeue.wire.keep import keep_rule
 from carequeue.wire.keys import QueueKeys
-from carequeue.worker.assembly import end
 from carequeue.worker.clock import Clock, SystemClock
 from carequeue.worker.executor import STARTED_TOO_OFTEN
 from carequeue.worker.letter_box import check_letters, letter_box

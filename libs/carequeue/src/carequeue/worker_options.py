@@ -23,6 +23,7 @@ class WorkerWords(TypedDict, total=False):
     stalled_interval: timedelta
     max_stalled_count: int
     drain_delay: timedelta
+    run_retry_delay: timedelta
     max_started_attempts: int | None
     keep_completed: Keep
     keep_failed: Keep
@@ -57,6 +58,8 @@ class WorkerOptions:
     """How often a job may come back so; then it fails."""
     drain_delay: timedelta = timedelta(seconds=5)
     """How long one wait on an idle queue lasts at the most."""
+    run_retry_delay: timedelta = timedelta(seconds=3)
+    """How long one wait for a Redis that does not answer lasts at the most, before it is tried again."""
     max_started_attempts: int | None = None
     """A job that was started so often, by whatever worker, fails instead of starting again."""
     keep_completed: Keep = True
@@ -91,7 +94,7 @@ class WorkerOptions:
         check_letters_queue(self.dead_letters)
         if self.concurrency < 1:
             raise InvalidOption(f"concurrency is at least 1, got {self.concurrency}")
-        for name in ("lock_duration", "stalled_interval", "drain_delay", "timeout"):
+        for name in ("lock_duration", "stalled_interval", "drain_delay", "run_retry_delay", "timeout"):
             check_longer_than_nothing(name, getattr(self, name))
         if self.lock_renew_time is not None and not ZERO < self.lock_renew_time < self.lock_duration:
             raise InvalidOption(f"lock_renew_time lies between 0 and lock_duration, got {self.lock_renew_time}")

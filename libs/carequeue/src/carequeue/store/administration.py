@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 from carequeue.errors import QueueNotPaused
 from carequeue.store.connection import redis_errors
 from carequeue.store.script import Scripts
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 AT_ONCE = 1000
 """Jobs that one call handles; more would keep other clients waiting."""
@@ -61,6 +64,10 @@ class Administration(Scripts):
     async def trim_events(self, most: int) -> int:
         with redis_errors(self.client):
             return cast("int", await self._execute("XTRIM", self.keys.events, "MAXLEN", "=", most))
+
+    async def publish(self, fields: Mapping[str, str], most: int | None) -> str:
+        flat = [part for pair in fields.items() for part in pair]
+        return cast("str", await self._run("publishEvent", "" if most is None else most, *flat))
 
     async def close_window(self, deduplication_id: str) -> bool:
         with redis_errors(self.client):

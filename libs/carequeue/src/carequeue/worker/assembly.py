@@ -7,6 +7,7 @@ import logging
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from carequeue.ending import end
 from carequeue.scheduler import advance
 from carequeue.store.commands import Commands, MarkerQueue
 from carequeue.store.scheduling import Scheduling
@@ -21,7 +22,7 @@ from carequeue.worker.stall_checker import StallChecker
 from carequeue.worker.threads import Threads
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable
+    from collections.abc import Callable, Coroutine
 
     from carequeue.store.client import LinkedRedis
     from carequeue.wire.keys import QueueKeys
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
     from carequeue.worker.slots import Slots
     from carequeue.worker_options import WorkerOptions
 
-
-CANCEL_AGAIN = 0.05
 
 log: logging.Logger = logging.getLogger("carequeue.worker")
 
@@ -72,6 +71,13 @@ class Assembly:
         self._listening = self._loop(self._bell.listen(), "markers", crashed)
         return Shutdown(setting, slots, executor)
 
+    async def empty(self) -> None:
+        """Return when nothing runs or may come by a call under way, and Redis knows of every end."""
+        ran = self.executor.empty if self.executor is not None else asyncio.Event()
+        while not (ran.is_set() and self._slots.flushed.is_set()):
+            await ran.wait()
+            await self._slots.flushed.wait()
+
     async def stop_listening(self) -> None:
         """Before the last call to Redis, which gives back a wake-up that was taken in the meantime."""
         if self._listening is not None:
@@ -97,16 +103,3 @@ class Assembly:
         task.add_done_callback(ended)
         self._loops.append(task)
         return task
-
-
-async def end(tasks: Iterable[asyncio.Task[Any]]) -> None:
-    """Cancel tasks until they have ended.
-
-    Once is not enough: redis-py sends through `asyncio.wait_for`, which on Python 3.11 swallows a cancellation that
-    arrives in the moment in which the sending is done.
-    """
-    pending = {task for task in tasks if not task.done()}
-    while pending:
-        for task in pending:
-            task.cancel()
-        _, pending = await asyncio.wait(pending, timeout=CANCEL_AGAIN)

@@ -169,6 +169,8 @@ class Executor:
         """The handler begins, unless whoever is told so stops it."""
         if self._setting.telemetry.wanted("job.started"):
             self._tell_start(run.job)
+        if self._hooks.wanted("active"):
+            self._hooks.call("active", run.job)
         run.told = True
         if handler.takes_context:
             run.context = self._context(run)

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 log: logging.Logger = logging.getLogger("carequeue.worker")
 
-HookName = Literal["completed", "failed", "error", "progress", "stalled", "drained", "blocked", "expired"]
+HookName = Literal[
+    "active", "completed", "failed", "error", "progress", "stalled", "drained", "blocked", "expired", "ready", "paused",
+    "resumed", "closing", "closed", "locks_renewed", "lock_renewal_failed",
+]  # fmt: skip
 Hook = Callable[..., Any]
 
 

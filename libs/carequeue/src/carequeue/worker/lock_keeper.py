@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from carequeue.store.commands import Commands
@@ -68,3 +68,9 @@ class LockKeeper:
             run.locked_at = now
         self._executor.lose(lock for lock in locks if lock[0] in lost)
         self._setting.emit("locks.renewed", count=len(locks) + len(reported) - len(lost))
+        self._tell("locks_renewed", [job_id for job_id, _ in (*locks, *reported) if job_id not in lost])
+        self._tell("lock_renewal_failed", [job_id for job_id, _ in (*locks, *reported) if job_id in lost])
+
+    def _tell(self, hook: Literal["locks_renewed", "lock_renewal_failed"], job_ids: list[str]) -> None:
+        if job_ids:
+            self._setting.hooks.call(hook, job_ids)

@@ -8,7 +8,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
-from carequeue.backoff import reconnect_delay
+from carequeue.backoff import LONGEST_PAUSE, reconnect_delay
 from carequeue.errors import AccessRefused, NotPermitted
 
 if TYPE_CHECKING:
@@ -27,12 +27,15 @@ log: logging.Logger = logging.getLogger("carequeue.worker")
 class Outage:
     """The present outage, if there is one."""
 
-    def __init__(self, queue: str, hooks: Hooks, telemetry: Telemetry, random: Random) -> None:
+    def __init__(
+        self, queue: str, hooks: Hooks, telemetry: Telemetry, random: Random, longest: float = LONGEST_PAUSE
+    ) -> None:
         self.connected: bool = False
         self._queue = queue
         self._hooks = hooks
         self._telemetry = telemetry
         self._random = random
+        self._longest = longest
         self._failures = 0
         self._since = 0.0
         self._next_try = 0.0
@@ -44,6 +47,7 @@ class Outage:
         if self.connected:
             return
         self.connected = True
+        self._hooks.call("ready")
         if self._failures:
             lasted = asyncio.get_running_loop().time() - self._since
             log.warning("worker.reconnected", extra={"queue": self._queue, "seconds": round(lasted, 3)})
@@ -62,7 +66,7 @@ class Outage:
             self._since = now
         if now >= self._next_try:  # the first loop to fail in this round; the others wait with it
             self._failures += 1
-            self._next_try = now + reconnect_delay(self._failures, random=self._random)
+            self._next_try = now + reconnect_delay(self._failures, random=self._random, cap=self._longest)
             self._report(error)
         self.connected = False
         await asyncio.sleep(self._next_try - now)

@@ -1,7 +1,7 @@
 """How a handler ended → what Redis is told about its job. Pure: the clock and chance come in.
 
 The rules, in order: a value completes; `Skip` completes and says why; `RetryAt` runs again at its instant;
-`RateLimited` hands the job back and stops the queue, or its group, for a time;
+`HandBack` hands the job back, `RateLimited` too and stops the queue, or its group, for a time;
 `WaitForChildren` runs again when no child is pending;
 `Unrecoverable` fails; any other error is tried again after the job's backoff while attempts are left, and fails then.
 """
@@ -15,7 +15,16 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from carequeue.backoff import UnknownBackoff, retry_delay
-from carequeue.errors import Instruction, PayloadError, RateLimited, RetryAt, Skip, Unrecoverable, WaitForChildren
+from carequeue.errors import (
+    HandBack,
+    Instruction,
+    PayloadError,
+    RateLimited,
+    RetryAt,
+    Skip,
+    Unrecoverable,
+    WaitForChildren,
+)
 from carequeue.store.commands import Finish
 from carequeue.wire.codec import decode_backoff, encode_data
 from carequeue.wire.json_text import stringify
@@ -109,6 +118,8 @@ def raised(attempt: Attempt, error: BaseException, rules: Rules) -> Outcome:
         case WaitForChildren():
             finish = Finish(attempt.job.id, attempt.token, "children", counts=False)
             return Outcome("parked", finish, attempt.job, seconds=attempt.seconds)
+        case HandBack():
+            return replace(handed_back(attempt), error=error)
         case RateLimited():
             due = attempt.now + span_ms(error.for_)
             finish = Finish(attempt.job.id, attempt.token, "wait", due_ms=due, counts=False, limits_group=error.group)

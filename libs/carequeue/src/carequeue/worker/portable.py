@@ -8,10 +8,19 @@ import traceback
 from dataclasses import dataclass
 from typing import Any
 
-from carequeue.errors import HandlerError, Instruction, RateLimited, RetryAt, Skip, Unrecoverable, WaitForChildren
+from carequeue.errors import (
+    HandBack,
+    HandlerError,
+    Instruction,
+    RateLimited,
+    RetryAt,
+    Skip,
+    Unrecoverable,
+    WaitForChildren,
+)
 from carequeue.worker.importable import MAIN
 
-PLAIN: tuple[type[Instruction], ...] = (Unrecoverable, WaitForChildren)
+PLAIN: tuple[type[Instruction], ...] = (Unrecoverable, WaitForChildren, HandBack)
 """Instructions that are made of their text alone."""
 
 

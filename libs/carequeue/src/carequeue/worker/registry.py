@@ -67,6 +67,10 @@ class Registry:
         name, payload_type = (kind, None) if isinstance(kind, str) else (kind.name, kind.payload_type)
         return BatchRegistration(self._handlers, name, payload_type, batch_terms(size, minimum, timeout))
 
+    def on_active(self, hook: H) -> H:
+        """`hook(job)` when the handler of a job begins."""
+        return self._hook("active", hook)
+
     def on_completed(self, hook: H) -> H:
         """`hook(job, value)` after a job completed with the handler's value."""
         return self._hook("completed", hook)
@@ -102,6 +106,36 @@ class Registry:
     def on_error(self, hook: H) -> H:
         """`hook(error)` for what is no job's failure: a lost connection, a lost lock, a broken hook."""
         return self._hook("error", hook)
+
+    def on_ready(self, hook: H) -> H:
+        """`hook()` when Redis answers: at the start, and again after an outage."""
+        return self._hook("ready", hook)
+
+    def on_paused(self, hook: H) -> H:
+        """`hook()` when this worker was told to take no more jobs. What runs may still run: `wait_until_empty`."""
+        return self._hook("paused", hook)
+
+    def on_resumed(self, hook: H) -> H:
+        """`hook()` when this worker takes jobs again."""
+        return self._hook("resumed", hook)
+
+    def on_closing(self, hook: H) -> H:
+        """`hook()` when the worker begins to close: its handlers have the `grace` from now on."""
+        return self._hook("closing", hook)
+
+    def on_closed(self, hook: H) -> H:
+        """`hook()` when the worker holds no job and no connection any more."""
+        return self._hook("closed", hook)
+
+    def on_locks_renewed(self, hook: H) -> H:
+        """`hook(job_ids)` after the locks of jobs that take their time were renewed."""
+        return self._hook("locks_renewed", hook)
+
+    def on_lock_renewal_failed(self, hook: H) -> H:
+        """`hook(job_ids)` for jobs whose locks were lost; `on_error` hears a LockLost for each, and their handlers are
+        cancelled.
+        """
+        return self._hook("lock_renewal_failed", hook)
 
     def _hook(self, name: HookName, hook: H) -> H:
         self._hooks.add(name, hook)

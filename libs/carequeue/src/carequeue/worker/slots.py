@@ -123,6 +123,7 @@ class Slots:
         self._paused = True
         self._owes_marker = True  # a wake-up this worker took for later is no use to it now
         self.idle.clear()
+        self.flushed.clear()  # a call that is under way may still bring jobs
         self.work.set()
 
     def resume(self) -> None:

@@ -80,7 +80,9 @@ class Worker(Registry):
         self._strategies = backoff_strategies or {}
         self._clock = clock or SystemClock()
         super().__init__(Hooks(queue, self.telemetry))
-        self._outage = Outage(queue, self._hooks, self.telemetry, random.random)
+        self._outage = Outage(
+            queue, self._hooks, self.telemetry, random.random, self._options.run_retry_delay.total_seconds()
+        )
         self._slots = Slots(self._options.concurrency, self._options.batch)
         self._stop = asyncio.Event()
         self._closed = asyncio.Event()
@@ -166,22 +168,29 @@ class Worker(Registry):
             return
         self._closing = True
         self._stop.set()
+        self._hooks.call("closing")
         try:
             if self._assembly is not None and self._shutdown is not None:
                 await self._wind_up(self._assembly, self._shutdown, self._options.grace if grace is None else grace)
         finally:
             await self._disconnect()
+            self._hooks.call("closed")
+            await self._hooks.settle(LAST_HOOKS)
             self._closed.set()
         if self._crash is not None:
             raise self._crash
 
     def pause(self) -> None:
         """Take no more jobs for now; what runs goes on. Only this worker pauses: `Queue.pause` is for all."""
-        self._slots.pause()
+        if not self.is_paused:
+            self._slots.pause()
+            self._hooks.call("paused")
 
     def resume(self) -> None:
         """Take jobs again, beginning with what became due in the meantime."""
-        self._slots.resume()
+        if self.is_paused:
+            self._slots.resume()
+            self._hooks.call("resumed")
 
     def cancel_job(self, job_id: str, reason: str = "the job was cancelled") -> bool:
         """End the attempt at a job that this worker runs; it fails with AttemptCancelled and is tried again like any.
@@ -205,6 +214,16 @@ class Worker(Registry):
             raise WorkerNotStarted
         self._slots.wake()
         await self._slots.quiet.wait()
+
+    async def wait_until_empty(self) -> None:
+        """Return when nothing runs: after `pause()`, when what ran then has ended and Redis knows.
+
+        Raises:
+            WorkerNotStarted: it does not run.
+        """
+        if self._assembly is None or self._closing:
+            raise WorkerNotStarted
+        await self._assembly.empty()
 
     @property
     def concurrency(self) -> int:
