@@ -94,6 +94,52 @@ async def test_a_function_in_a_thread_runs_inside_of_the_span(
     assert not any(in_main for in_main, _ in seen)
 
 
+@pytest.mark.parametrize("in_thread", [False, True])
+async def test_a_batch_has_a_span_that_points_to_the_attempts_of_its_jobs(
+    told: Queue, new_worker: NewWorker, observed: Observed, in_thread: bool
+) -> None:
+    inside: list[Any] = []
+
+    def note(jobs: list[Job[Any]]) -> list[Any]:
+        inside.append(trace.get_current_span())
+        return [ValueError("private") if job.data == 2 else None for job in jobs]
+
+    async def note_in_a_task(jobs: list[Job[Any]]) -> list[Any]:
+        return note(jobs)
+
+    worker = new_worker(telemetry=observed.telemetry, concurrency=3)
+    worker.handles_batch("paint", size=3)(note if in_thread else note_in_a_task)
+    with observed.tracer.start_as_current_span("whoever adds"):
+        await told.add_bulk([NewJob("paint", number) for number in range(3)])
+    await drain(worker)
+
+    [batch] = observed.named(f"process_batch {told.name}")
+    [add] = observed.named(f"add_bulk {told.name}")
+    attempts = children_of(observed, add)
+    assert len(attempts) == 3
+    assert sorted(events_of(span)[0] for span in attempts) == ["job completed", "job completed", "job failed"]
+    assert {place_of(link.context) for link in batch.links} == {place_of(span) for span in attempts}
+    assert [place_of(span) for span in inside] == [place_of(batch)]
+    assert batch.parent is None
+    assert batch.attributes is not None
+    assert batch.attributes["messaging.batch.message_count"] == 3
+    assert batch.status.status_code is StatusCode.UNSET
+
+
+async def test_a_batch_whose_handler_raises_is_an_error(told: Queue, new_worker: NewWorker, observed: Observed) -> None:
+    worker = new_worker(telemetry=observed.telemetry, concurrency=2)
+
+    @worker.handles_batch("paint", size=2)
+    async def spill(jobs: list[Job[Any]]) -> None:
+        raise ValueError("private")
+
+    await told.add_bulk([NewJob("paint", {})] * 2)
+    await drain(worker)
+    [batch] = observed.named(f"process_batch {told.name}")
+    assert (batch.status.status_code, batch.status.description) == (StatusCode.ERROR, "ValueError")
+    assert "private" not in batch.to_json()
+
+
 async def test_a_function_in_a_process_runs_inside_of_the_span(
     told: Queue, new_worker: NewWorker, observed: Observed
 ) -> None:

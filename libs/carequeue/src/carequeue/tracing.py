@@ -47,6 +47,10 @@ class Tracing(Protocol):
         """A worker begins with a job."""
         ...
 
+    def batch(self, queue: str, name: str, attempts: Sequence[AttemptTrace]) -> BatchTrace:
+        """A handler begins with a list of jobs of this name, each of which has an attempt of its own."""
+        ...
+
 
 class AddingTrace(Protocol):
     """One call that adds jobs."""
@@ -87,4 +91,16 @@ class AttemptTrace(Protocol):
 
     def settled(self, refusal: str | None) -> None:
         """Redis has noted how it ended; `refusal`: why it did not, or will not be told. Nothing comes after this."""
+        ...
+
+
+class BatchTrace(Protocol):
+    """One call of a handler that takes lists of jobs."""
+
+    def enter(self) -> None:
+        """Make it the current one of this task, as an attempt's."""
+        ...
+
+    def ended(self, error: BaseException | None) -> None:
+        """The handler is over; `error` is what it raised."""
         ...

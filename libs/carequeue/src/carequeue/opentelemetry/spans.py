@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from opentelemetry import context, trace
 from opentelemetry.context import Context
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from opentelemetry.util.types import Attributes, AttributeValue
 
     from carequeue.job import Job
-    from carequeue.tracing import Ending, Operation
+    from carequeue.tracing import AttemptTrace, Ending, Operation
 
 MOST_BULK_NAMES = 20
 
@@ -87,6 +87,25 @@ class Spans:
         )
         return AttemptSpan(span, trace.set_span_in_context(span, added_in), job, error_texts=self._error_texts)
 
+    def batch(self, queue: str, name: str, attempts: Sequence[AttemptTrace]) -> BatchSpan:
+        span = self._tracer.start_span(
+            f"process_batch {queue}",
+            context=Context(),  # of no job's trace, as it is of all
+            kind=SpanKind.CONSUMER,
+            attributes={
+                words.SYSTEM: "bullmq",
+                words.OPERATION_NAME: "process_batch",
+                words.OPERATION_TYPE: "process",
+                words.DESTINATION: queue,
+                words.MESSAGE_COUNT: len(attempts),
+                words.QUEUE_NAME: queue,
+                words.QUEUE_OPERATION: "process",
+                words.JOB_NAME: name,
+            },
+            links=[Link(each.span_context, {words.MESSAGE_ID: each.job_id}) for each in attempts if _is_ours(each)],
+        )
+        return BatchSpan(span)
+
     def stalled(self, event: str, fields: Mapping[str, Any]) -> None:
         """A job of a worker that went away was put back. Its attempt wrote no span: its process is gone, or hangs."""
         queue, job_id = fields["queue"], fields["job_id"]
@@ -139,6 +158,14 @@ class AttemptSpan:
     def carrier(self) -> str:
         return carrier.written(self._own)
 
+    @property
+    def span_context(self) -> trace.SpanContext:
+        return self._span.get_span_context()
+
+    @property
+    def job_id(self) -> str:
+        return self._job.id
+
     def enter(self) -> None:
         context.attach(self._own)  # the task's own context, which ends with it
 
@@ -177,6 +204,21 @@ class AttemptSpan:
             self._span.record_exception(error, timestamp=self._over)
 
 
+class BatchSpan:
+    """One call of a handler that takes lists of jobs, with links to the attempts at these."""
+
+    def __init__(self, span: Span) -> None:
+        self._span = span
+
+    def enter(self) -> None:
+        context.attach(trace.set_span_in_context(self._span, Context()))  # the task's own context, as an attempt's
+
+    def ended(self, error: BaseException | None) -> None:
+        if error is not None and _is_failure("failed", error):
+            failed(self._span, error)
+        self._span.end()
+
+
 def failed(span: Span, error: BaseException) -> None:
     """Say that it failed, by the error's class: its text may be private."""
     span.set_attribute(words.ERROR_TYPE, type(error).__name__)
@@ -186,6 +228,10 @@ def failed(span: Span, error: BaseException) -> None:
 def _is_failure(ending: Ending, error: BaseException) -> bool:
     """What a handler asked for by raising an Instruction is none, unless it asked to fail."""
     return ending in ("failed", "retrying") and (isinstance(error, Unrecoverable) or not isinstance(error, Instruction))
+
+
+def _is_ours(attempt: AttemptTrace) -> TypeGuard[AttemptSpan]:
+    return isinstance(attempt, AttemptSpan)
 
 
 def _span_of(found: Context) -> trace.SpanContext:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from carequeue.errors import BatchFailure, Instruction, Unrecoverable
+from carequeue.tracing import safely
 from carequeue.worker.batch_context import BatchContext, ThreadBatchContext
 
 if TYPE_CHECKING:
@@ -155,10 +156,16 @@ class Batches:
         )
 
     async def _handle(self, batch: Batch) -> None:
+        traces = self._setting.traces
+        trace = traces.begin_batch(list(batch.runs.values())) if traces is not None else None
+        problem: BaseException | None = None
         try:
             endings = endings_of(await self._call(batch), batch.runs)
         except (Exception, SystemExit, asyncio.CancelledError) as error:  # noqa: BLE001 - it is its jobs'
             endings = failed(error, batch.runs)
+            problem = error
+        if trace is not None:
+            safely(trace.ended, problem)
         batch.endings = endings
         batch.over.set()
 

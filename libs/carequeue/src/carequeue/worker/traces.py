@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 from carequeue.tracing import safely
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from contextlib import AbstractContextManager
 
     from carequeue.job import Job
-    from carequeue.tracing import AttemptTrace, Ending, Tracing
+    from carequeue.tracing import AttemptTrace, BatchTrace, Ending, Tracing
+    from carequeue.worker.run import Run
 
 UNREPORTED = "Unreported"
 """Nobody knows whether Redis heard of the end."""
@@ -37,6 +39,14 @@ class Traces:
         safely(begun.enter)
         return trace
 
+    def begin_batch(self, runs: Sequence[Run]) -> BatchTrace | None:
+        """The trace of a handler that takes these jobs at once, from now on the current one of this task."""
+        job, attempts = runs[0].job, [run.trace.of_attempt for run in runs if run.trace is not None]
+        begun = safely(self._tracing.batch, job.queue, job.name, attempts)
+        if begun is not None:
+            safely(begun.enter)
+        return begun
+
     def close(self) -> None:
         for trace in list(self._open):
             trace.settled(UNREPORTED)
@@ -45,10 +55,10 @@ class Traces:
 class Trace:
     """One attempt as its trace sees it. Whatever tracing raises stays here."""
 
-    __slots__ = ("_open", "_trace", "continued", "omits")
+    __slots__ = ("_open", "continued", "of_attempt", "omits")
 
     def __init__(self, trace: AttemptTrace, open_ones: set[Trace], continued: str, *, omits: bool) -> None:
-        self._trace = trace
+        self.of_attempt: AttemptTrace = trace
         self._open = open_ones
         self._open.add(self)
         self.continued: str = continued
@@ -59,17 +69,17 @@ class Trace:
     @property
     def carrier(self) -> str:
         """This attempt as others can point to it, or go on with it in a process; empty for nothing."""
-        return safely(getattr, self._trace, "carrier") or ""
+        return safely(getattr, self.of_attempt, "carrier") or ""
 
     def note(self, event: str, **about: str | float) -> None:
-        safely(self._trace.note, event, **about)
+        safely(self.of_attempt.note, event, **about)
 
     def ended(self, ending: Ending, error: BaseException | None, delay: float) -> None:
-        safely(self._trace.ended, ending, error, delay)
+        safely(self.of_attempt.ended, ending, error, delay)
 
     def settled(self, refusal: str | None) -> None:
         self._open.discard(self)
-        safely(self._trace.settled, refusal)
+        safely(self.of_attempt.settled, refusal)
 
 
 def going_on(carrier: str, continued: str) -> AbstractContextManager[object]:
