@@ -22,6 +22,7 @@ from carequeue import (
     NewJob,
     Queue,
     RateLimited,
+    Repeat,
     Telemetry,
     Worker,
 )
@@ -92,6 +93,53 @@ async def test_a_function_in_a_thread_runs_inside_of_the_span(
     assert len(spans) == 3
     assert {place_of(span) for _, span in seen} == {place_of(span) for span in spans}
     assert not any(in_main for in_main, _ in seen)
+
+
+async def test_the_run_that_schedule_makes_belongs_to_its_trace_and_later_ones_do_not(
+    told: Queue, new_worker: NewWorker, observed: Observed, redis: Redis
+) -> None:
+    heard, done = Signal("advanced"), Signal("done")
+    observed.telemetry.subscribe(
+        lambda _, fields: heard(fields["scheduler_id"], fields["job_id"]), "scheduler.advanced"
+    )
+    run = await told.schedule("often", Repeat.every(timedelta(milliseconds=100), limit=2), "paint")
+    stored = await redis.hgetall(told.keys.scheduler("often"))  # type: ignore[misc]
+    assert stored["name"] == "paint"
+    assert "traceparent" not in str(stored)
+    worker = new_worker(lambda job: None, telemetry=observed.telemetry)
+    worker.on_completed(done)
+    async with worker:
+        await done.wait(2)
+
+    [schedule] = observed.named(f"schedule {told.name}")
+    assert schedule.attributes is not None
+    assert schedule.attributes["messaging.message.id"] == run.id
+    first, second = observed.named(f"process {told.name}")
+    assert children_of(observed, schedule) == [first]
+    assert events_of(first) == ["scheduler advanced", "job completed"]
+    [(scheduler_id, next_id)] = heard.calls
+    assert second.attributes is not None
+    assert first.events[0].attributes is not None
+    assert (scheduler_id, next_id) == ("often", second.attributes["bullmq.job.id"])
+    assert first.events[0].attributes["bullmq.job.id"] == next_id
+    assert second.attributes["bullmq.job.scheduler.id"] == "often"
+    assert second.parent is None
+
+
+async def test_runs_belong_to_the_trace_that_their_scheduler_names(
+    told: Queue, new_worker: NewWorker, observed: Observed
+) -> None:
+    with observed.tracer.start_as_current_span("elsewhere") as elsewhere:
+        pass
+    done = Signal("done")
+    every = Repeat.every(timedelta(milliseconds=100), limit=2)
+    await told.schedule("often", every, "paint", telemetry_metadata=carrier_of(elsewhere))
+    worker = new_worker(lambda job: None, telemetry=observed.telemetry)
+    worker.on_completed(done)
+    async with worker:
+        await done.wait(2)
+    [named] = observed.named("elsewhere")
+    assert len(children_of(observed, named)) == 2
 
 
 @pytest.mark.parametrize("in_thread", [False, True])

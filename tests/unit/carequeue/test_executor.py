@@ -50,7 +50,7 @@ async def execute(
     slots.landed(flight, 1)
     executor: Executor
 
-    async def advance_it(job: Job[Any], now: int) -> None:
+    async def advance_it(job: Job[Any], now: int, advanced: object) -> None:
         await advance(executor)
 
     executor = Executor(

@@ -31,7 +31,8 @@ def about(event: str, **said: Any) -> dict[str, Any]:
     known: dict[str, Any] = {
         "queue": "doors", "worker": "w", "concurrency": 1, "handed_back": 0, "abandoned": 0, "job_id": "1",
         "name": "paint", "attempt": 1, "waited": 0.5, "seconds": 0.25, "error": "ValueError", "delay": 0.0, "code": -2,
-        "hook": "completed", "parent_id": "2", "finished": 1, "asked": 3, "fetched": 2, "count": 1,
+        "hook": "completed", "parent_id": "2",
+        "scheduler_id": "often", "finished": 1, "asked": 3, "fetched": 2, "count": 1,
         "counts": {"waiting": 3}, "state": "completed", "letters": "bull:dead",
     }  # fmt: skip
     return {field: said.get(field, known[field]) for field in EVENTS[event]}

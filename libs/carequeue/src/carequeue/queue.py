@@ -360,12 +360,16 @@ class Queue(DeadLetters, Groups):
         now = self._now()
         record = encode_job(new, self._defaults, from_ms(now))
         opts = {word: value for word, value in encode_options(said).items() if (word, value) != ("attempts", 0)}
-        run = await scheduler.upsert(self._scheduling, scheduler_id, repeat, Template(new.name, record.data, opts), now)
-        stored = {
-            "name": run.name, "data": run.data, "opts": run.opts, "timestamp": str(run.timestamp),
-            "delay": str(run.delay), "priority": str(run.priority), "rjk": scheduler_id,
-        }  # fmt: skip
-        return Codec(self.name, new.payload_type).job(run_id(scheduler_id, run.due), stored)
+        with self.telemetry.adding("schedule", self.name, [new.name]) as adding:
+            template = Template(new.name, record.data, opts, adding.carrier)
+            run = await scheduler.upsert(self._scheduling, scheduler_id, repeat, template, now)
+            stored = {
+                "name": run.name, "data": run.data, "opts": run.opts, "timestamp": str(run.timestamp),
+                "delay": str(run.delay), "priority": str(run.priority), "rjk": scheduler_id,
+            }  # fmt: skip
+            job = Codec(self.name, new.payload_type).job(run_id(scheduler_id, run.due), stored)
+            adding.added([job])
+        return job
 
     async def unschedule(self, scheduler_id: str) -> bool:
         """Remove a scheduler and the run that it waits for; False if there is none. A run that has started goes on."""

@@ -23,12 +23,13 @@ from carequeue.wire.schedule import (
     iterations,
     make_run,
     run_due,
+    run_id,
     same_rule,
 )
 from carequeue.wire.times import from_ms, to_ms
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from datetime import datetime
 
     from carequeue.job import Job
@@ -78,10 +79,11 @@ async def upsert(store: Scheduling, scheduler_id: str, repeat: Repeat, template:
     raise SchedulerBusy
 
 
-async def advance(store: Scheduling, job: Job[Any], now: int) -> None:
+async def advance(store: Scheduling, job: Job[Any], now: int, advanced: Callable[[str], None] = lambda _: None) -> None:
     """Add the run after the one that was just taken, or end the scheduler: it has no further run.
 
-    Does nothing if the job is no run of a living scheduler, or the scheduler waits for another one already.
+    Does nothing if the job is no run of a living scheduler, or the scheduler waits for another one already. `advanced`
+    is called with the id of the run that was added.
 
     Raises:
         InvalidOption: another client made the scheduler with a pattern that carequeue cannot follow.
@@ -100,7 +102,10 @@ async def advance(store: Scheduling, job: Job[Any], now: int) -> None:
         return
     for due in _slots(scheduler_id, repeat, after=now, previous=taken):
         run = make_run(scheduler_id, repeat, template, due=due, now=now, count=made + 1)
-        if await store.advance(scheduler_id, taken, run) != COLLISION:
+        code = await store.advance(scheduler_id, taken, run)
+        if code == 0:
+            advanced(run_id(scheduler_id, due))
+        if code != COLLISION:
             return
     if next_run(repeat, after=from_ms(now), previous=from_ms(taken), seed=scheduler_id) is None:
         await store.advance(scheduler_id, taken, None)

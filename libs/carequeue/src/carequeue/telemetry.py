@@ -54,6 +54,7 @@ EVENTS: Mapping[str, tuple[str, ...]] = {
     "lock.lost": ("queue", "job_id"),
     "locks.renewed": ("queue", "count"),
     "hook.failed": ("queue", "hook", "error"),
+    "scheduler.advanced": ("queue", "scheduler_id", "job_id"),
     "batch.started": ("queue", "name", "count", "waited"),
     "job.added": ("queue", "job_id", "name"),
     "job.removed": ("queue", "job_id"),
@@ -74,6 +75,7 @@ failed and did not say what that means: its parent waits for ever, unless somebo
 `job.abandoned` is a job in a thread that did not end before a closing worker's deadline: the stall check rescues it.
 `handler.unstoppable` is an attempt that was given up while its handler, told to end, goes on and keeps its slot.
 `loop.blocked`: something kept the event loop from running for so long that locks may be lost.
+`scheduler.advanced`: a worker took a run of a scheduler and added the next one, `job_id`.
 `job.unreported` is a job whose end Redis refused (`code`), because somebody else decides about it.
 
 `batch.started` is a batch of `count` jobs that was handed to its handler, `waited` after the first of them joined it.

@@ -170,7 +170,7 @@ class AttemptSpan:
         context.attach(self._own)  # the task's own context, which ends with it
 
     def note(self, event: str, **about: str | float) -> None:
-        self._span.add_event(event, about)
+        self._span.add_event(event, {words.JOB_ID if name == "job_id" else name: about[name] for name in about})
 
     def ended(self, ending: Ending, error: BaseException | None, delay: float) -> None:
         self._over = time.time_ns()

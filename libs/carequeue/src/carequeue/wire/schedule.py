@@ -23,6 +23,8 @@ class Template:
     name: str
     data: str = "{}"
     opts: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    trace: str = ""
+    """Where it is scheduled: what the run takes along that is made with this, and no later one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,8 @@ def make_run(scheduler_id: str, repeat: Repeat, template: Template, *, due: int,
     if count > 1:
         opts.setdefault("attempts", 0)  # other clients say it from the second run on
     opts |= {"jobId": run_id(scheduler_id, due), "delay": delay, "timestamp": now, "repeatJobKey": scheduler_id}
+    if template.trace and opts.get("omc") is not True:
+        opts.setdefault("tm", template.trace)
     if repeat.pattern is not None:
         opts["prevMillis"] = due
     opts["repeat"] = _rule(repeat) | {"count": count}

@@ -49,7 +49,7 @@ class Executor:
         rules: Rules,
         threads: Threads,
         processes: Processes,
-        advance: Callable[[Job[Any], int], Awaitable[None]],
+        advance: Callable[[Job[Any], int, Callable[[str], None]], Awaitable[None]],
     ) -> None:
         self._setting = setting
         self._terms = setting.terms
@@ -200,13 +200,18 @@ class Executor:
     async def _advance_scheduler(self, run: Run) -> None:
         """The scheduler's next run is made before this one runs, as every client of the queue does it."""
         try:
-            await self._advance(run.job, self._setting.clock.now_ms())
+            await self._advance(run.job, self._setting.clock.now_ms(), partial(self._advanced, run))
         except ConnectionLost as error:
             self._hooks.call("error", error)
             run.returning = True  # whoever takes the job next makes the next run first
         except Exception as error:  # this run is due all the same; a scheduler that cannot go on must be heard of
             log.exception("scheduler.stuck", extra=self._setting.about(scheduler_id=run.job.scheduler_id))
             self._hooks.call("error", error)
+
+    def _advanced(self, run: Run, next_id: str) -> None:
+        self._setting.emit("scheduler.advanced", scheduler_id=run.job.scheduler_id, job_id=next_id)
+        if run.trace is not None:
+            run.trace.note("scheduler advanced", job_id=next_id)
 
     def _give_up(self, run: Run) -> None:
         if run.stopped_by is None:
