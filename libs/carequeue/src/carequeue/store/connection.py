@@ -213,7 +213,9 @@ def check_client(client: Redis) -> None:
     Raises:
         InvalidOption: it does; the message says how to make one that fits.
     """
-    arguments = _settings(client)
+    arguments, pool = _settings(client), cast("Any", client).connection_pool
+    if isinstance(pool, SentinelConnectionPool) and not cast("Any", pool).is_master:
+        raise InvalidOption("a queue writes, replicas do not: give sentinel.master_for(...)")
     if not arguments.get("decode_responses"):
         raise InvalidOption("a client for carequeue decodes replies: Redis(..., decode_responses=True), or give a URL")
     retry = arguments.get("retry")
