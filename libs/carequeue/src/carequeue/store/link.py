@@ -109,7 +109,9 @@ class Link(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._gone.set()
-        self.close(ConnectionError(f"connection lost: {exc}" if exc else "connection closed by the server"))
+        why = ConnectionError(f"connection lost: {exc}" if exc else "connection closed by the server")
+        why.__cause__ = exc
+        self.close(why)
 
     # Inside
 

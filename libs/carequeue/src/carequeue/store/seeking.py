@@ -6,6 +6,7 @@ anew. So it is of any redis-py connection made here; behind a DNS name that mean
 
 from __future__ import annotations
 
+import ssl
 from abc import ABC, abstractmethod
 from contextlib import asynccontextmanager
 from functools import cache
@@ -21,6 +22,7 @@ from redis.exceptions import (
 from carequeue.store.replies import is_misled
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import AsyncGenerator, Mapping
 
     from carequeue.store.url import Node
@@ -110,6 +112,7 @@ def tell(connection: Any, error: Exception) -> None:
 class _Seeking:
     def __init__(self, *, seeker: Seeker | None = None, **settings: Any) -> None:
         self.seeker: Seeker | None = seeker
+        self._stream: asyncio.StreamReader | None = None
         super().__init__(**settings)
 
     async def connect(self) -> None:
@@ -133,6 +136,19 @@ class _Seeking:
                 tell(self, error)
                 await cast("Any", self).disconnect(nowait=True)
             raise
+
+    async def send_packed_command(self, *arguments: Any, **options: Any) -> None:
+        try:
+            await cast("Any", super()).send_packed_command(*arguments, **options)
+        except ConnectionError as error:
+            why = self._stream.exception() if self._stream is not None else None
+            if isinstance(why, ssl.SSLError):  # the other side did not like our certificate, and hung up
+                raise ConnectionError(*error.args) from why
+            raise
+
+    async def _connect(self) -> None:
+        await cast("Any", super())._connect()  # noqa: SLF001 - of redis-py
+        self._stream = cast("Any", self)._reader  # noqa: SLF001 - of redis-py
 
     async def _connect_there(self) -> None:
         await cast("Any", super()).connect()
