@@ -123,5 +123,5 @@ async def test_what_fails_in_node_is_grouped(node: Node, queue: Queue, redis_url
         ("Error", "peer.mjs in act", 3),
         ("UnrecoverableError", "peer.mjs in act", 1),
     ]
-    assert await queue.retry_group(groups[1].fingerprint) == 1
+    assert await queue.retry_error_group(groups[1].fingerprint) == 1
     await node.wait_for("w", "failed", 5)

@@ -137,13 +137,13 @@ async def test_a_group_is_retried(queue: Queue, new_worker: NewWorker) -> None:
     ran = Signal()
     await fill(queue, new_worker, *MIXED)
     group = await group_of(queue, "LookupError")
-    assert await queue.retry_group(group.fingerprint, reset_attempts=True) == 2
+    assert await queue.retry_error_group(group.fingerprint, reset_attempts=True) == 2
     counts = await queue.counts()
     assert (counts.waiting, counts.failed) == (2, 4)
     await drain(new_worker(ran))
     assert {job.name for (job,) in ran.calls} == {"row"}
     assert {job.attempts_made for (job,) in ran.calls} == {0}
-    assert await queue.retry_group(group.fingerprint) == 0
+    assert await queue.retry_error_group(group.fingerprint) == 0
 
 
 async def test_a_large_group_is_retried_once_though_it_fails_again(queue: Queue, new_worker: NewWorker) -> None:
@@ -152,7 +152,7 @@ async def test_a_large_group_is_retried_once_though_it_fails_again(queue: Queue,
     failed = Signal()
     async with new_worker(fail, concurrency=50) as worker:
         worker.on_failed(failed)
-        assert await queue.retry_group(group.fingerprint) == 450
+        assert await queue.retry_error_group(group.fingerprint) == 450
         await worker.wait_until_idle()
     assert len(failed.calls) == 450
     assert (await queue.counts()).failed == 450
@@ -164,23 +164,23 @@ async def test_some_of_a_group_are_retried_the_newest_first(queue: Queue, new_wo
         await fill(queue, new_worker, ("row", {"number": number}), clock=clock)
         clock.advance(SECOND)
     [group] = await queue.error_groups()
-    assert await queue.retry_group(group.fingerprint, limit=1) == 1
+    assert await queue.retry_error_group(group.fingerprint, limit=1) == 1
     assert await queue.state(group.job_ids[0]) is JobState.WAITING
 
 
 async def test_a_group_is_removed(queue: Queue, new_worker: NewWorker, redis: Redis) -> None:
     await fill(queue, new_worker, *MIXED)
     group = await group_of(queue, "LookupError")
-    assert await queue.remove_group(group.fingerprint, limit=1) == 1
-    assert await queue.remove_group(group.fingerprint) == 1
+    assert await queue.remove_error_group(group.fingerprint, limit=1) == 1
+    assert await queue.remove_error_group(group.fingerprint) == 1
     assert (await queue.counts()).failed == 4
     assert not await redis.exists(*(queue.keys.job(job_id) for job_id in group.job_ids))
 
 
 async def test_what_belongs_to_no_group_is_left(queue: Queue, new_worker: NewWorker) -> None:
     await fill(queue, new_worker, *MIXED)
-    assert await queue.retry_group("others") == 0
-    assert await queue.remove_group("nothing") == 0
+    assert await queue.retry_error_group("others") == 0
+    assert await queue.remove_error_group("nothing") == 0
     assert (await queue.counts()).failed == 6
 
 

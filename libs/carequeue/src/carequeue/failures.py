@@ -20,7 +20,9 @@ class Failures(Limits):
     Jobs that fail while that is under way, these ones again included, are left alone.
     """
 
-    async def retry_group(self, fingerprint: str, *, limit: int | None = None, reset_attempts: bool = False) -> int:
+    async def retry_error_group(
+        self, fingerprint: str, *, limit: int | None = None, reset_attempts: bool = False
+    ) -> int:
         """Run the failed jobs of a group again, the newest first, at most `limit` of them; returns how many."""
         retried = 0
         async for job_id in self._group(fingerprint):
@@ -33,7 +35,7 @@ class Failures(Limits):
             retried += 1
         return retried
 
-    async def remove_group(self, fingerprint: str, *, limit: int | None = None) -> int:
+    async def remove_error_group(self, fingerprint: str, *, limit: int | None = None) -> int:
         """Remove the failed jobs of a group, the newest first, at most `limit` of them; returns how many.
 
         A parent that waits for one waits for it no longer.
