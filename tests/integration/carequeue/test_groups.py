@@ -257,6 +257,18 @@ async def test_a_group_that_is_limited_by_hand_waits_for_so_long(
         await queue.rate_limit_group("a", timedelta(0))
 
 
+async def test_lifting_a_groups_rate_limit_wakes_a_worker(queue: Queue, new_worker: Callable[..., Worker]) -> None:
+    ledger = Ledger()
+    await queue.rate_limit_group("a", MINUTE)
+    await add_some(queue, "a", 1)
+    async with new_worker(ledger, drain_delay=MINUTE) as worker:
+        await worker.wait_until_idle()
+        assert (await queue.get_group("a")).status is GroupStatus.LIMITED
+        assert await queue.lift_group_rate_limit("a")
+        assert await ledger.ids(1) == ["a1"]
+    assert not await queue.lift_group_rate_limit("a")
+
+
 async def test_raising_what_all_groups_may_do_wakes_a_worker(queue: Queue, new_worker: Callable[..., Worker]) -> None:
     ledger = Ledger(holds=True)
     await queue.set_group_defaults(concurrency=1)

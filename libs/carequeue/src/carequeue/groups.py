@@ -184,6 +184,13 @@ class Groups(Limits):
         check_group_id(group_id)
         await self._grouping.limit(group_id, span_ms(for_))
 
+    async def lift_group_rate_limit(self, group_id: str) -> bool:
+        """Let its jobs start at once, whether its limit was reached or `rate_limit_group` said; False if neither holds.
+
+        The setting stays: the next job opens a new window.
+        """
+        return await self._grouping.remove_limit(group_id)
+
     async def drain_group(self, group_id: str) -> int:
         """Remove every job that waits in a group and return how many. Delayed jobs and next runs of schedulers stay."""
         kept = removed = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -81,6 +82,28 @@ async def test_one_at_a_time_is_the_same_and_a_group_that_comes_back_is_the_last
     assert served == ["a1", "b1", "a2", "c1", "b2", "b3"]
 
 
+@pytest.mark.parametrize("seed", range(3))
+async def test_no_group_is_served_twice_while_another_one_waits(hand: Any, seed: int) -> None:
+    # the same told as a plain model: who has waiting jobs stands in a row, who was served goes to its end
+    chance = random.Random(seed)  # noqa: S311 - chance, not secrecy
+    row: list[str] = []
+    waiting: dict[str, list[str]] = {group_id: [] for group_id in "abcde"}
+    for turn in range(80):
+        if chance.random() < 0.6:
+            group_id = chance.choice("aaabbcde")
+            for number in range(chance.randrange(1, 4)):
+                await add(hand, group_id, f"{group_id}{turn}.{number}")
+                waiting[group_id].append(f"{group_id}{turn}.{number}")
+            row += [group_id] if group_id not in row else []
+        expected: list[str] = []
+        count = chance.randrange(1, 6)
+        while row and len(expected) < count:
+            group_id = row.pop(0)
+            expected.append(waiting[group_id].pop(0))
+            row += [group_id] if waiting[group_id] else []
+        assert await taken(hand, count, token=turn * 10) == expected
+
+
 async def test_in_a_group_the_first_come_first_within_their_priority_and_lifo_before_those(
     hand: Any, grouping: Grouping
 ) -> None:
@@ -110,8 +133,10 @@ async def test_the_number_of_an_id_is_its_text_and_what_is_no_group_is_none(hand
     await hand.add("a", opts='{"attempts":0,"group":{"id":7}}')
     await hand.add("b", opts='{"attempts":0,"group":"7"}')
     await hand.add("c", opts='{"attempts":0,"jobId":"group","x":"\\"group\\""}')
+    for job_id, strange in (("d", ""), ("e", "a\x00b"), ("f", "a\nb"), ("g", ["a"]), ("h", None)):
+        await hand.add(job_id, opts=json.dumps({"attempts": 0, "group": {"id": strange}}))
     assert (await look.job("a"))["gid"] == "7"
-    assert await look.waiting() == ["b", "c"]
+    assert await look.waiting() == ["b", "c", "d", "e", "f", "g", "h"]
 
 
 # Limits
@@ -253,6 +278,35 @@ async def test_a_limited_group_is_served_at_once_when_its_limit_is_removed(
     assert await look.markers() == {"0": 0}
     assert await look.ranked(look.keys.groups_limited) == []
     assert await taken(hand, 2, token=2) == ["a2"]
+
+
+async def test_a_limit_that_ends_sooner_than_was_known_tells_a_worker_and_a_later_end_does_not(
+    hand: Any, look: Any, grouping: Grouping
+) -> None:
+    await add(hand, "a", "a1")
+    for span, told in ((60, {"0": 0}), (600, {}), (10, {"0": 0}), (20, {})):
+        await look.redis.delete(look.keys.marker)
+        await grouping.limit("a", span * SECOND)
+        assert await look.markers() == told
+    reply = await hand.take()
+    assert 19 * SECOND < reply.next_due - NOW <= 20 * SECOND + 1
+
+
+async def test_a_window_can_be_ended_and_the_limit_stays(hand: Any, look: Any, grouping: Grouping) -> None:
+    await grouping.change("a", max=1, duration=60 * SECOND)
+    await add(hand, "a", "a1", "a2", "a3")
+    assert await taken(hand, 3) == ["a1"]
+    await look.redis.delete(look.keys.marker)
+    assert await grouping.remove_limit("a")
+    assert await look.markers() == {"0": 0}
+    assert await taken(hand, 3, token=3) == ["a2"]
+    await grouping.change("b", paused=1)
+    await add(hand, "b", "b1")
+    await grouping.limit("b", SECOND)
+    await look.redis.delete(look.keys.marker)
+    assert await grouping.remove_limit("b")
+    assert await look.markers() == {}  # it is paused all the same
+    assert not await grouping.remove_limit("b")
 
 
 async def test_settings_of_a_group_win_over_those_of_all(grouping: Grouping, hand: Any) -> None:

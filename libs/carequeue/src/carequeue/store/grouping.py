@@ -60,6 +60,9 @@ class Grouping(Scripts):
     async def limit(self, group_id: str, span_ms: int) -> None:
         await self._run("limitGroup", group_id, span_ms)
 
+    async def remove_limit(self, group_id: str) -> bool:
+        return await self._run("removeGroupLimit", group_id) == 1
+
     async def drain(self, group_id: str, now: int, first: int, count: int) -> tuple[int, int]:
         """Remove waiting jobs: how many of the `count` places from `first` on had one, and how many of these went."""
         looked, gone = await self._run("drainGroup", now, group_id, first, count)

@@ -3,7 +3,8 @@
 --- @include "takeTurn"
 
 -- Lets a group that has waiting jobs take part in the turns, or keeps it out while it is paused, full or limited.
--- Answers whether a worker should look: the group may be served, or its window is one to come back for.
+-- Answers whether a worker should look: the group may be served, or its window is one to come back for, or to come back
+-- for sooner than was known.
 local function placeGroup(keys, group)
   local turn = redis.call('ZSCORE', keys.groupTurns, group)
   if not turn then
@@ -19,7 +20,9 @@ local function placeGroup(keys, group)
   end
   redis.call('ZADD', keys.groupTurns, 'inf', group)
   if pause > 0 then
-    return redis.call('ZADD', keys.groupsLimited, serverNow() + pause + 1, group) == 1
+    local known, opens = redis.call('ZSCORE', keys.groupsLimited, group), serverNow() + pause + 1
+    redis.call('ZADD', keys.groupsLimited, opens, group)
+    return not known or opens < tonumber(known)
   end
   redis.call('ZREM', keys.groupsLimited, group)
   return false
