@@ -6,7 +6,19 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, reveal_type
 
-from carequeue import BatchContext, Job, JobContext, JobKind, Queue, Repeat, Worker
+from carequeue import (
+    BatchContext,
+    Job,
+    JobContext,
+    JobKind,
+    OnceStore,
+    ProcessJobContext,
+    Queue,
+    RedisOnce,
+    Repeat,
+    Worker,
+    once,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,6 +79,28 @@ def send_all(jobs: Sequence[Job[Send]]) -> None: ...
 
 @worker.handles_batch(SEND)  # error
 def wrong_all(jobs: list[Job[Remind]]) -> None: ...
+
+
+@worker.handles(SEND, run_in="process")
+def print_it(job: Job[Send], context: ProcessJobContext) -> None:
+    context.log(job.data.delivery)
+
+
+@worker.handles_others(run_in="process")
+def others(job: Job) -> None: ...
+
+
+@worker.handles(SEND, run_in="cellar")  # error
+def nowhere(job: Job[Send]) -> None: ...
+
+
+async def only_once(job: Job[Send], store: RedisOnce) -> None:
+    async def send_it() -> int:
+        return 1
+
+    kept: OnceStore = store
+    reveal_type(await once(kept, job.data.delivery, send_it, fence=job.fence))  # is int
+    await once(kept, job.data.delivery, send_it)  # error
 
 
 async def any_job(job: Job) -> None:
