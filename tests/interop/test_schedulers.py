@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.interop.acting import Painter
 
-from carequeue import Repeat, Worker
+from carequeue import CatchUp, Repeat, RunOnce, SkipLate, Worker
 from carequeue.testing import Signal
 
 if TYPE_CHECKING:
@@ -150,3 +150,52 @@ async def test_each_lists_changes_and_removes_those_of_the_other(node: Node, que
     assert await node.call("q", "removeJobScheduler", "ours")
     assert await queue.schedulers() == []
     assert (await queue.counts()).pending == 0
+
+
+async def test_a_misfire_policy_survives_runs_that_node_takes(node: Node, queue: Queue) -> None:
+    repeat = Repeat.every(timedelta(milliseconds=EVERY_MS), misfire=CatchUp(7))
+    await queue.schedule("s", repeat, "tick", {"acts": [{"return": 1}]})
+
+    await node_works(node, queue, 2)
+
+    [waiting] = await queue.jobs(["delayed", "waiting"])
+    assert waiting.raw_options["misfire"] == {"catchUp": 7}
+    scheduler = await queue.get_scheduler("s")
+    assert scheduler is not None
+    assert scheduler.repeat.misfire == CatchUp(7)
+
+
+async def test_a_scheduler_that_node_writes_anew_has_no_misfire_policy_any_more(node: Node, queue: Queue) -> None:
+    await node.make("Queue", "q", queue.name)
+    await queue.schedule("s", Repeat.cron("0 0 1 1 *", misfire=SkipLate(timedelta(minutes=1))), "tick")
+    listed = await node.call("q", "getJobScheduler", "s")
+    assert (listed["pattern"], listed["template"]["opts"]) == ("0 0 1 1 *", {"misfire": {"skipLate": 60_000}})
+
+    await node.call("q", "upsertJobScheduler", "s", {"pattern": "0 0 1 1 *", "tz": "UTC"}, {"name": "tick"})
+
+    scheduler = await queue.get_scheduler("s")
+    assert scheduler is not None
+    assert scheduler.repeat.misfire == RunOnce()
+
+
+async def test_what_node_makes_for_after_the_end_does_not_run(node: Node, queue: Queue, redis_url: str) -> None:
+    """BullMQ looks at the end only when it computes the run after the next one: `every` runs once more after it."""
+    await node.make("Queue", "q", queue.name)
+    end = datetime.now(UTC) + timedelta(seconds=1)
+    rule = {"every": 1500, "endDate": int(end.timestamp() * 1000)}
+    await node.call("q", "upsertJobScheduler", "s", rule, {"name": "tick", "data": {"acts": [{"return": 1}]}})
+    assert len(await node_works(node, queue, 1)) == 1
+    [beyond] = await queue.jobs(["delayed", "waiting"])
+    assert beyond.scheduled_for is not None
+    assert beyond.scheduled_for > end
+
+    completed, missed = Signal("completed"), Signal("missed")
+    worker = Worker(queue.name, redis_url, Painter())
+    worker.on_completed(completed)
+    worker.on_missed(missed)
+    async with worker:
+        [(_, value)] = await completed.wait()
+
+    assert value == {"skipped": "its scheduler had ended before it was due"}
+    assert [job.id for job, _ in missed.calls] == [beyond.id]
+    assert await queue.schedulers() == []

@@ -10,15 +10,19 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from carequeue import InvalidOption, Job, JobKind, JobState, Queue, Repeat, SchedulerBusy, SchedulerOwnsJob
-from carequeue.scheduler import advance, find, upsert
+from carequeue import scheduler as schedulers
+from carequeue.scheduler import advance, find
 from carequeue.store.commands import Commands, Finish, Step
 from carequeue.store.scheduling import Scheduling
+from carequeue.timetable import Timetable
 from carequeue.wire.codec import Codec
 from carequeue.wire.schedule import Template
 from carequeue.wire.times import from_ms
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
+
+    from carequeue.wire.schedule import RunRecord
 
 pytestmark = pytest.mark.redis
 
@@ -44,6 +48,10 @@ async def take(queue: Queue, now: int = NOW) -> Job[Any]:
 async def finish(queue: Queue, job: Job[Any], now: int = NOW) -> None:
     commands = Commands(queue.client, queue.keys)
     assert (await commands.step(Step([Finish(job.id, "hand:0", "completed", "null")], 0, now, "", 0, 1))).codes == [0]
+
+
+async def upsert(store: Scheduling, scheduler_id: str, repeat: Repeat, template: Template, now: int) -> RunRecord:
+    return await schedulers.upsert(store, Timetable(scheduler_id, repeat), template, now)
 
 
 # Upsert
@@ -241,7 +249,8 @@ async def test_a_pattern_of_another_client_that_we_cannot_follow_is_said(
     job = await take(queue, NOW + 24 * HOUR)
     with pytest.raises(InvalidOption):
         await advance(scheduling, job, NOW)
-    assert await queue.schedulers() == []
+    [listed] = await queue.schedulers()
+    assert (listed.repeat.pattern, listed.repeat.custom) == ("0 0 6 * * * 2027", True)
 
 
 # By way of Queue

@@ -49,6 +49,7 @@ from carequeue.job import Job, JobState
 from carequeue.kind import JobKind, NewJob
 from carequeue.manual import ManualWorker
 from carequeue.metrics import Metrics
+from carequeue.misfire import CatchUp, RunOnce, SkipLate
 from carequeue.once import Claim, OnceStore, RedisOnce, once
 from carequeue.options import (
     Backoff,
@@ -60,9 +61,10 @@ from carequeue.options import (
     RateLimit,
 )
 from carequeue.queue import Queue
-from carequeue.repeat import Repeat
+from carequeue.repeat import Repeat, next_run
 from carequeue.scheduler import Scheduler
 from carequeue.telemetry import Telemetry
+from carequeue.timetable import RepeatStrategy
 from carequeue.worker import (
     BatchContext,
     JobContext,
@@ -81,6 +83,7 @@ __all__ = [
     "BatchContext",
     "BatchFailure",
     "CarequeueError",
+    "CatchUp",
     "Child",
     "ChildCounts",
     "ChildState",
@@ -138,11 +141,14 @@ __all__ = [
     "RateLimited",
     "RedisOnce",
     "Repeat",
+    "RepeatStrategy",
     "RetryAt",
+    "RunOnce",
     "Scheduler",
     "SchedulerBusy",
     "SchedulerOwnsJob",
     "Skip",
+    "SkipLate",
     "Superseded",
     "Telemetry",
     "ThreadBatchContext",
@@ -155,5 +161,6 @@ __all__ = [
     "WorkerNotStarted",
     "WorkerOptions",
     "WrongState",
+    "next_run",
     "once",
 ]

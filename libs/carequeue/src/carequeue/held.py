@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from carequeue.clock import Clock
     from carequeue.job import Job
     from carequeue.store.commands import Commands
-    from carequeue.worker.clock import Clock
     from carequeue.worker.outcome import Outcome, Rules
     from carequeue.worker.terms import Terms
 

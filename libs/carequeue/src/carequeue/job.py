@@ -194,6 +194,12 @@ class Job(Generic[P_co]):
         return self._fields.get("rjk")
 
     @property
+    def scheduled_for(self) -> datetime | None:
+        """The instant that its scheduler meant it for, however late it runs; None for a job of no scheduler."""
+        due = self._id.removeprefix(f"repeat:{self.scheduler_id}:")
+        return self._decoder.instant(due) if due != self._id and due.isdecimal() else None
+
+    @property
     def deduplication_id(self) -> str | None:
         """The `id` of the Deduplication that it was added with."""
         return self._fields.get("deid")

@@ -56,6 +56,14 @@ class NewJob(Generic[P_co]):
     payload_type: type[P_co] | None = None
 
 
+def new_job(kind: JobKind[Any] | str, data: Any, options: JobWords) -> NewJob[Any]:
+    """What `Queue.add` and its siblings were asked for, as a value."""
+    if isinstance(kind, JobKind):
+        return kind.job(data, **options)
+    check_name(kind)
+    return NewJob(kind, data, JobOptions(**options) if options else UNSAID)
+
+
 def check_name(name: Any) -> None:
     """Refuse what cannot be a job's name.
 

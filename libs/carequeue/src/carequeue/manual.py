@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, overload
 
+from carequeue.clock import Clock, SystemClock
 from carequeue.ending import end
 from carequeue.errors import ConnectionLost, InvalidOption, JobError, JobNotFound, LockLost, PayloadError, Unrecoverable
 from carequeue.held import Bench, HeldJob
@@ -29,7 +30,6 @@ from carequeue.store.server import WORKER, Rights, greet
 from carequeue.wire.codec import Codec
 from carequeue.wire.keep import keep_rule
 from carequeue.wire.keys import QueueKeys
-from carequeue.worker.clock import Clock, SystemClock
 from carequeue.worker.executor import STARTED_TOO_OFTEN
 from carequeue.worker.letter_box import check_letters, letter_box
 from carequeue.worker.outcome import EXPIRED, Rules
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
     from carequeue.backoff import BackoffStrategy
     from carequeue.kind import JobKind
+    from carequeue.misfire import MissedRun
     from carequeue.store.client import LinkedRedis
     from carequeue.store.commands import FetchedJob
     from carequeue.store.connection import Connection
@@ -185,16 +186,16 @@ class ManualWorker(Connected):
             if not reply.jobs:
                 return None, reply
             held = self._hold(reply.jobs[0])
-            await self._advance(held)
-            if await self._turned_away(held):
+            missed = await self._advance(held)
+            if await self._turned_away(held, missed):
                 continue
             try:
                 return (held.typed(kind.payload_type) if kind else held), reply
             except PayloadError as error:
                 await held.fail(Unrecoverable(f"the job's data cannot be read: {error}"))
 
-    async def _turned_away(self, held: HeldJob[Any]) -> bool:
-        """Fail a job that may not run, as every worker does; False if it may."""
+    async def _turned_away(self, held: HeldJob[Any], missed: MissedRun | None) -> bool:
+        """End a job that may not run, as every worker does; False if it may."""
         job, most = held.job, self._terms.max_started
         if job.condemned == EXPIRED:
             await held.expire()
@@ -202,22 +203,29 @@ class ManualWorker(Connected):
             await held.fail(Unrecoverable(job.condemned))
         elif most is not None and job.attempts_started > most:
             await held.fail(Unrecoverable(STARTED_TOO_OFTEN))
+        elif missed is not None:
+            log.warning("scheduler.missed", extra={"queue": self.queue, "job_id": job.id})
+            await held.fail(missed)  # it says skipped, which completes
         return held.ended
 
     def _hold(self, fetched: FetchedJob) -> HeldJob[Any]:
         codec: Codec[Any] = Codec(self.queue)
         return HeldJob(codec.job(fetched.id, fetched.fields), fetched.token, self._bench)
 
-    async def _advance(self, held: HeldJob[Any]) -> None:
-        """The scheduler's next run is made before this one is handed out, as every client of the queue does it."""
+    async def _advance(self, held: HeldJob[Any]) -> MissedRun | None:
+        """The scheduler's next run is made before this one is handed out, as every client of the queue does it. Answers
+        why this one is not to run, if so.
+        """
+        strategy = self._options.repeat_strategy
         try:
-            await advance(Scheduling(self.client, self.keys), held.job, self._clock.now_ms())
+            return await advance(Scheduling(self.client, self.keys), held.job, self._clock.now_ms(), strategy=strategy)
         except ConnectionLost:
             with suppress(ConnectionLost, JobError):
                 await held.move_to_wait()  # whoever takes it next makes the next run first
             raise
         except Exception:  # this run is due all the same; a scheduler that cannot go on must be heard of
             log.exception("scheduler.stuck", extra={"queue": self.queue, "scheduler_id": held.job.scheduler_id})
+        return None
 
     def _sooner(self, reply: StepReply) -> float | None:
         """Seconds after which another look may find something, as far as is known."""

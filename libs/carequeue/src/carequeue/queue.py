@@ -2,48 +2,47 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack, overload
 
-from carequeue import scheduler
 from carequeue.children import Children
-from carequeue.dead_letters import DeadLetters
 from carequeue.errors import InvalidOption, JobNotFound
 from carequeue.groups import Groups
 from carequeue.inspect import WIRE_STATES, State
 from carequeue.job import Job, JobState
-from carequeue.kind import JobKind, NewJob, check_name
-from carequeue.options import MAX_PRIORITY, UNSAID, ZERO, JobOptions, JobWords, ParentRef
+from carequeue.kind import JobKind, NewJob, new_job
+from carequeue.options import MAX_PRIORITY, ZERO, JobOptions, JobWords, ParentRef
+from carequeue.schedules import Schedules
 from carequeue.store.administration import AT_ONCE, Administration
 from carequeue.store.commands import DEFAULT_MAX_EVENTS, Commands
 from carequeue.store.connection import check_together
 from carequeue.store.flows import Flows
 from carequeue.store.server import PRODUCER, Rights
-from carequeue.wire.codec import Codec, JobEncoder, encode_data, encode_job, encode_options
+from carequeue.wire.codec import Codec, JobEncoder, encode_data
 from carequeue.wire.json_text import stringify
 from carequeue.wire.keys import split_job_key
-from carequeue.wire.schedule import Template, run_id
 from carequeue.wire.times import from_ms, span_ms, to_ms
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import datetime, timedelta
 
-    from carequeue.repeat import Repeat
+    from carequeue.clock import Clock
     from carequeue.store.connection import Connection
     from carequeue.telemetry import Telemetry
+    from carequeue.timetable import RepeatStrategy
     from carequeue.tracing import Operation
 
 P = TypeVar("P")
 
 
-class Queue(DeadLetters, Groups):
+class Queue(Schedules, Groups):
     """A queue by its name: `async with Queue("reminders", "redis://localhost") as queue`.
 
     `connection` is a URL, or a ready client, which stays yours to close (docs/connections.md). `default_options` hold
     for jobs that do not say otherwise. Every method raises ConnectionLost if Redis does not answer, and nothing is ever
     sent twice: the command may have run then. Repeating it is harmless unless a method says otherwise. `telemetry`
-    hears what is added, and a tracing in it goes along with the jobs.
+    hears what is added, and a tracing in it goes along with the jobs. `repeat_strategy` finds the next runs of
+    schedulers with a pattern, `clock` tells the time.
     """
 
     def __init__(
@@ -55,9 +54,13 @@ class Queue(DeadLetters, Groups):
         default_options: JobOptions | None = None,
         max_events: int = DEFAULT_MAX_EVENTS,
         telemetry: Telemetry | None = None,
+        repeat_strategy: RepeatStrategy | None = None,
+        clock: Clock | None = None,
     ) -> None:
-        super().__init__(name, connection, prefix=prefix, telemetry=telemetry)
-        self._defaults = default_options or UNSAID
+        super().__init__(
+            name, connection, prefix=prefix, telemetry=telemetry, default_options=default_options,
+            repeat_strategy=repeat_strategy, clock=clock,
+        )  # fmt: skip
         self._max_events = max_events
 
     async def open(self) -> Self:
@@ -96,7 +99,7 @@ class Queue(DeadLetters, Groups):
             JobLocked: with `when_exists="rerun"`, the job is running: nothing was added.
             GroupFull: as many jobs wait in its group as may.
         """
-        [job] = await self._add("add", [_new_job(kind, data, options)])
+        [job] = await self._add("add", [new_job(kind, data, options)])
         return job
 
     async def add_bulk(self, jobs: Iterable[NewJob[P]]) -> list[Job[P]]:
@@ -313,68 +316,6 @@ class Queue(DeadLetters, Groups):
         while await self._administration.obliterate(self._now(), force=force):
             pass
 
-    # Schedulers
-
-    @overload
-    async def schedule(
-        self, scheduler_id: str, repeat: Repeat, kind: JobKind[P], data: P, **options: Unpack[JobWords]
-    ) -> Job[P]: ...
-    @overload
-    async def schedule(
-        self, scheduler_id: str, repeat: Repeat, kind: str, data: Any = None, **options: Unpack[JobWords]
-    ) -> Job[Any]: ...
-    async def schedule(
-        self,
-        scheduler_id: str,
-        repeat: Repeat,
-        kind: JobKind[Any] | str,
-        data: Any = None,
-        **options: Unpack[JobWords],
-    ) -> Job[Any]:
-        """Create a scheduler, or change the one with this id; returns its next run.
-
-        Call it as often as you like: with the same times nothing moves, not even a run that is late. Each run is added
-        when the one before starts, with these options. When its limit or end is reached a scheduler is gone from the
-        listing, and scheduling it again starts anew.
-
-        Raises:
-            PayloadError, InvalidOption: as `add`; or the scheduler would never run.
-            SchedulerBusy: other programs keep changing it, or the slots of its next runs are taken.
-        """
-        if not scheduler_id or not scheduler_id.isprintable():
-            raise InvalidOption(f"a scheduler's id is printable text and not empty, got {scheduler_id!r}")
-        new = _new_job(kind, data, options)
-        said = new.options.over(self._defaults)
-        if any(
-            each is not None
-            for each in (said.job_id, said.delay, said.run_at, said.timestamp, said.parent, said.expires_at)
-        ):
-            raise InvalidOption("the runs of a scheduler have ids and times of their own, and no parent")
-        if said.when_exists == "rerun":
-            raise InvalidOption("the runs of a scheduler have ids of their own: none of them is added twice")
-        if said.deduplication is not None:
-            raise InvalidOption(
-                "the runs of a scheduler are not deduplicated: one that is kept out would end the chain"
-            )
-        self._check_letters([said.dead_letters])
-        now = self._now()
-        record = encode_job(new, self._defaults, from_ms(now))
-        opts = {word: value for word, value in encode_options(said).items() if (word, value) != ("attempts", 0)}
-        with self.telemetry.adding("schedule", self.name, [new.name]) as adding:
-            template = Template(new.name, record.data, opts, adding.carrier)
-            run = await scheduler.upsert(self._scheduling, scheduler_id, repeat, template, now)
-            stored = {
-                "name": run.name, "data": run.data, "opts": run.opts, "timestamp": str(run.timestamp),
-                "delay": str(run.delay), "priority": str(run.priority), "rjk": scheduler_id,
-            }  # fmt: skip
-            job = Codec(self.name, new.payload_type).job(run_id(scheduler_id, run.due), stored)
-            adding.added([job])
-        return job
-
-    async def unschedule(self, scheduler_id: str) -> bool:
-        """Remove a scheduler and the run that it waits for; False if there is none. A run that has started goes on."""
-        return await self._scheduling.remove(scheduler_id, self._now())
-
     @property
     def _commands(self) -> Commands:
         return Commands(self.client, self.keys, max_events=self._max_events)
@@ -382,13 +323,3 @@ class Queue(DeadLetters, Groups):
     @property
     def _administration(self) -> Administration:
         return Administration(self.client, self.keys)
-
-    def _now(self) -> int:
-        return time.time_ns() // 1_000_000
-
-
-def _new_job(kind: JobKind[Any] | str, data: Any, options: JobWords) -> NewJob[Any]:
-    if isinstance(kind, JobKind):
-        return kind.job(data, **options)
-    check_name(kind)
-    return NewJob(kind, data, JobOptions(**options) if options else UNSAID)

@@ -9,12 +9,15 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, available_timezones
 
-from carequeue.cron import Cron
+from carequeue.cron import MAX_LENGTH, Cron
 from carequeue.errors import InvalidOption
+from carequeue.misfire import RUN_ONCE
 from carequeue.wall import next_instant
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
+
+    from carequeue.misfire import Misfire
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
@@ -28,7 +31,8 @@ class Repeat:
     """How a job repeats: `Repeat.cron("0 8 * * *", zone="Europe/Berlin")` or `Repeat.every(timedelta(minutes=5))`.
 
     `limit` is the number of runs at the most (the scheduler counts them), `start` and `end` the instants between which
-    it runs, both included.
+    it runs, both included. `misfire` says what becomes of runs that nobody could take in time: `RunOnce()`,
+    `SkipLate(timedelta(minutes=10))` or `CatchUp(5)`.
     """
 
     pattern: str | None = None
@@ -39,6 +43,8 @@ class Repeat:
     end: datetime | None = None
     offset: timedelta | None = None
     immediately: bool = False
+    misfire: Misfire = RUN_ONCE
+    custom: bool = False
 
     @classmethod
     def cron(
@@ -50,12 +56,36 @@ class Repeat:
         start: datetime | None = None,
         end: datetime | None = None,
         immediately: bool = False,
+        misfire: Misfire = RUN_ONCE,
     ) -> Repeat:
         """At the times of a cron pattern (see `cron.py` for what it may say), by the clocks of `zone`.
 
         `immediately`: the first run is now, whatever the pattern says.
         """
-        return cls(pattern=pattern, zone=zone, limit=limit, start=start, end=end, immediately=immediately)
+        return cls(
+            pattern=pattern, zone=zone, limit=limit, start=start, end=end, immediately=immediately, misfire=misfire
+        )
+
+    @classmethod
+    def by_strategy(
+        cls,
+        pattern: str,
+        *,
+        zone: str = "UTC",
+        limit: int | None = None,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        immediately: bool = False,
+        misfire: Misfire = RUN_ONCE,
+    ) -> Repeat:
+        """At the times that the `repeat_strategy` of the queue and its workers finds for `pattern`, which is any text.
+
+        A strategy decides about cron patterns too; this is for those that are none.
+        """
+        return cls(
+            pattern=pattern, zone=zone, limit=limit, start=start, end=end, immediately=immediately, misfire=misfire,
+            custom=True,
+        )  # fmt: skip
 
     @classmethod
     def every(
@@ -66,25 +96,26 @@ class Repeat:
         start: datetime | None = None,
         end: datetime | None = None,
         offset: timedelta | None = None,
+        misfire: Misfire = RUN_ONCE,
     ) -> Repeat:
         """Each `interval`, the first time at once or at `start`.
 
         With an `offset` the runs lie on multiples of the interval since 1970 (UTC), moved on by the offset.
         """
-        return cls(interval=interval, limit=limit, start=start, end=end, offset=offset)
+        return cls(interval=interval, limit=limit, start=start, end=end, offset=offset, misfire=misfire)
 
     def __post_init__(self) -> None:
         if (self.pattern is None) == (self.interval is None):
             raise InvalidOption("a job repeats by a cron pattern or by an interval: use Repeat.cron or Repeat.every")
         if self.pattern is not None:
-            Cron.parse(self.pattern)
+            _check_pattern(self.pattern, custom=self.custom)
             _check_zone(self.zone)
         if self.interval is not None:
             _check_interval(self.interval, self.offset)
         if self.limit is not None and self.limit < 1:
             raise InvalidOption(f"a limit is at least 1 run, got {self.limit}")
         for name in ("start", "end"):
-            _check_aware(name, getattr(self, name))
+            check_aware(name, getattr(self, name))
         if self.start is not None and self.end is not None and self.end < self.start:
             raise InvalidOption(f"it ends at {self.end.isoformat()}, before it starts at {self.start.isoformat()}")
 
@@ -97,8 +128,8 @@ def next_run(repeat: Repeat, *, after: datetime, previous: datetime | None = Non
     missed in an outage are not made up for: the one that was waiting runs late, and stands for all of them. `seed` (the
     scheduler's id) decides about `H` in a pattern.
     """
-    _check_aware("after", after)
-    _check_aware("previous", previous)
+    check_aware("after", after)
+    check_aware("previous", previous)
     if repeat.interval is not None:
         run = _next_interval(repeat, repeat.interval, after, previous)
     else:
@@ -112,6 +143,8 @@ def _next_slot(repeat: Repeat, after: datetime, previous: datetime | None, seed:
     start = repeat.start
     if repeat.immediately and previous is None:
         return after if start is None else max(after, start)
+    if repeat.custom:
+        raise InvalidOption(f"{repeat.pattern!r} needs a strategy: Queue(…, repeat_strategy=…), and the workers too")
     floor = after if previous is None else max(after, previous)
     if start is not None:
         floor = max(floor, start - TICK)
@@ -134,6 +167,13 @@ def _next_interval(repeat: Repeat, interval: timedelta, after: datetime, previou
 
 def _ceil(span: timedelta, interval: timedelta) -> int:
     return -(-span // interval)
+
+
+def _check_pattern(pattern: str, *, custom: bool) -> None:
+    if not custom:
+        Cron.parse(pattern)
+    elif not pattern or not pattern.isprintable() or len(pattern) > MAX_LENGTH:
+        raise InvalidOption(f"a pattern is printable text of 1 to {MAX_LENGTH} characters, got {pattern[:80]!r}")
 
 
 def _check_interval(interval: timedelta, offset: timedelta | None) -> None:
@@ -159,6 +199,6 @@ def _zones() -> AbstractSet[str]:
     return frozenset(available_timezones())
 
 
-def _check_aware(name: str, at: datetime | None) -> None:
+def check_aware(name: str, at: datetime | None) -> None:
     if at is not None and at.tzinfo is None:
         raise InvalidOption(f"{name} wants an aware datetime, got the naive {at.isoformat()}")

@@ -51,6 +51,7 @@ EVENTS: Mapping[str, tuple[str, ...]] = {
     "job.unreported": ("queue", "job_id", "code"),
     "handler.unstoppable": ("queue", "job_id"),
     "loop.blocked": ("queue", "seconds"),
+    "scheduler.missed": ("queue", "scheduler_id", "job_id", "late"),
     "lock.lost": ("queue", "job_id"),
     "locks.renewed": ("queue", "count"),
     "hook.failed": ("queue", "hook", "error"),
@@ -76,6 +77,7 @@ failed and did not say what that means: its parent waits for ever, unless somebo
 `handler.unstoppable` is an attempt that was given up while its handler, told to end, goes on and keeps its slot.
 `loop.blocked`: something kept the event loop from running for so long that locks may be lost.
 `scheduler.advanced`: a worker took a run of a scheduler and added the next one, `job_id`.
+`scheduler.missed` is a scheduler's run that its misfire policy skipped, because it came `late` seconds late.
 `job.unreported` is a job whose end Redis refused (`code`), because somebody else decides about it.
 
 `batch.started` is a batch of `count` jobs that was handed to its handler, `waited` after the first of them joined it.

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 from carequeue.errors import InvalidOption
 from carequeue.options import ZERO, Keep, RateLimit, check_letters_queue, check_longer_than_nothing
+
+if TYPE_CHECKING:
+    from carequeue.timetable import RepeatStrategy
 
 MAX_DATA_POINTS = 60 * 24 * 28
 """Four weeks of minutes: more would make the first script call after a long pause a slow one."""
@@ -38,6 +41,7 @@ class WorkerWords(TypedDict, total=False):
     dead_letters: str | None
     processes: int | None
     jobs_per_process: int | None
+    repeat_strategy: RepeatStrategy | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +93,8 @@ class WorkerOptions:
     """How many child processes run the handlers with `run_in="process"` at the most; None: one for each processor."""
     jobs_per_process: int | None = None
     """After how many jobs a child process is replaced, for handlers that leak; None: not for that."""
+    repeat_strategy: RepeatStrategy | None = None
+    """Finds the next runs of schedulers with a pattern; all clients and workers want the same one. None: by cron."""
 
     def __post_init__(self) -> None:
         check_letters_queue(self.dead_letters)

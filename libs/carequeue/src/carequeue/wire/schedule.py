@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 
-from carequeue.errors import PayloadError
+from carequeue.cron import Cron
+from carequeue.errors import InvalidOption, PayloadError
+from carequeue.misfire import RUN_ONCE, CatchUp, Misfire, SkipLate
 from carequeue.repeat import Repeat
 from carequeue.wire.grouping import wire_priority
 from carequeue.wire.json_text import parse, stringify
@@ -16,9 +18,15 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+MISFIRE: str = "misfire"
+"""The job option, of our own, that says what becomes of missed runs."""
+
+
 @dataclass(frozen=True, slots=True)
 class Template:
-    """What every run of a scheduler is made from. `opts` are the options in BullMQ's words."""
+    """What every run of a scheduler is made from. `opts` are the options in BullMQ's words, and our `misfire`: other
+    clients hand on what they do not know, from run to run.
+    """
 
     name: str
     data: str = "{}"
@@ -45,12 +53,6 @@ def run_id(scheduler_id: str, due: int) -> str:
     return f"repeat:{scheduler_id}:{due}"
 
 
-def run_due(scheduler_id: str, job_id: str) -> int | None:
-    """When the run with this id was due, ms; None if it is no run of the scheduler."""
-    text = job_id.removeprefix(f"repeat:{scheduler_id}:")
-    return int(text) if text != job_id and text.isdecimal() else None
-
-
 def encode_scheduler(repeat: Repeat, template: Template, due: int) -> dict[str, str]:
     """The fields of a scheduler's hash; `due` is its next run."""
     fields = {"name": template.name} | {name: str(value) for name, value in _rule(repeat).items()}
@@ -66,18 +68,48 @@ def encode_scheduler(repeat: Repeat, template: Template, due: int) -> dict[str, 
     return fields
 
 
-def decode_repeat(fields: Mapping[str, str]) -> Repeat:
-    """The rule in a scheduler's hash.
+def decode_repeat(fields: Mapping[str, str], *, custom: bool = False) -> Repeat:
+    """The rule in a scheduler's hash; `custom`: the pattern may be something else than cron.
 
     Raises:
         InvalidOption: another client wrote a pattern or zone that carequeue cannot follow.
     """
-    limit = _integer(fields, "limit")
-    start, end = _instant(fields, "startDate"), _instant(fields, "endDate")
-    every = _integer(fields, "every")
+    every, pattern = _integer(fields, "every"), fields.get("pattern", "")
+    said: dict[str, Any] = {
+        "limit": _integer(fields, "limit"),
+        "start": _instant(fields, "startDate"),
+        "end": _instant(fields, "endDate"),
+        "misfire": decode_misfire(decode_template(fields).opts),
+    }
     if every is not None:
-        return Repeat.every(timedelta(milliseconds=every), limit=limit, start=start, end=end)
-    return Repeat.cron(fields.get("pattern", ""), zone=fields.get("tz") or "UTC", limit=limit, start=start, end=end)
+        return Repeat.every(timedelta(milliseconds=every), **said)
+    make = Repeat.by_strategy if custom and not _is_cron(pattern) else Repeat.cron
+    return make(pattern, zone=fields.get("tz") or "UTC", **said)
+
+
+def encode_misfire(misfire: Misfire) -> dict[str, object]:
+    """The policy as a job option; nothing for the default, which is BullMQ's."""
+    match misfire:
+        case SkipLate(after):
+            return {MISFIRE: {"skipLate": span_ms(after)}}
+        case CatchUp(most):
+            return {MISFIRE: {"catchUp": most}}
+        case _:
+            return {}
+
+
+def decode_misfire(opts: Mapping[str, Any]) -> Misfire:
+    """The policy in the options of a scheduler or a run; what cannot be read counts as unsaid."""
+    try:
+        match opts.get(MISFIRE):
+            case {"skipLate": int() | float() as late}:
+                return SkipLate(timedelta(milliseconds=late))
+            case {"catchUp": int() | float() as most}:
+                return CatchUp(int(most))
+            case _:
+                return RUN_ONCE
+    except (InvalidOption, OverflowError, ValueError):
+        return RUN_ONCE
 
 
 def decode_template(fields: Mapping[str, str]) -> Template:
@@ -98,7 +130,7 @@ def same_rule(repeat: Repeat, fields: Mapping[str, str]) -> bool:
     """Whether a scheduler with this hash runs at the times of `repeat` already."""
     rule = _rule(repeat)
     offset = rule.pop("offset", None)
-    return rule == _rule(decode_repeat(fields)) and offset in (None, _integer(fields, "offset"))
+    return rule == _rule(decode_repeat(fields, custom=True)) and offset in (None, _integer(fields, "offset"))
 
 
 def make_run(scheduler_id: str, repeat: Repeat, template: Template, *, due: int, now: int, count: int) -> RunRecord:
@@ -142,6 +174,14 @@ def _rule(repeat: Repeat) -> dict[str, object]:
     if repeat.end is not None:
         rule["endDate"] = to_ms(repeat.end)
     return rule
+
+
+def _is_cron(pattern: str) -> bool:
+    try:
+        Cron.parse(pattern)
+    except InvalidOption:
+        return False
+    return True
 
 
 def _integer(fields: Mapping[str, str], name: str) -> int | None:

@@ -45,7 +45,7 @@ class Assembly:
         self._setting = setting
         self._slots = slots
         self._commands = Commands(client, keys)
-        self._advance = partial(advance, Scheduling(client, keys))
+        self._scheduling = Scheduling(client, keys)
         self._bell = Bell(setting, MarkerQueue(blocking, keys), slots)
         self._threads = Threads(f"carequeue-{setting.terms.queue}")
         self._processes = Processes(setting)
@@ -58,8 +58,9 @@ class Assembly:
     ) -> Shutdown:
         """Start the loops; what comes back ends the worker."""
         setting, slots, commands = self._setting, self._slots, self._commands
+        advancing = partial(advance, self._scheduling, strategy=options.repeat_strategy)
         executor = self.executor = Executor(
-            setting, commands, slots, handlers, rules, self._threads, self._processes, self._advance
+            setting, commands, slots, handlers, rules, self._threads, self._processes, advancing
         )
         fetcher = Fetcher(setting, commands, slots, self._bell, Reporter(setting), executor.start)
         if not options.skip_stalled_check:

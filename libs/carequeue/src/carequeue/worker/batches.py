@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
 
-    from carequeue.worker.clock import Timer
+    from carequeue.clock import Timer
     from carequeue.worker.handlers import BatchTerms, Handler
     from carequeue.worker.run import Run
     from carequeue.worker.setting import Setting

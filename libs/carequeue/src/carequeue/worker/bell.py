@@ -10,8 +10,8 @@ import asyncio
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from carequeue.clock import Timer
     from carequeue.store.commands import MarkerQueue
-    from carequeue.worker.clock import Timer
     from carequeue.worker.setting import Setting
     from carequeue.worker.slots import Slots
 

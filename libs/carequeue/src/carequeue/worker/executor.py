@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 
     from carequeue.job import Job
+    from carequeue.misfire import MissedRun
     from carequeue.store.commands import Commands, FetchedJob
     from carequeue.worker.handlers import Handler, Handlers
     from carequeue.worker.lock_keeper import Lock
@@ -49,7 +50,7 @@ class Executor:
         rules: Rules,
         threads: Threads,
         processes: Processes,
-        advance: Callable[[Job[Any], int, Callable[[str], None]], Awaitable[None]],
+        advance: Callable[[Job[Any], int, Callable[[str], None]], Awaitable[MissedRun | None]],
     ) -> None:
         self._setting = setting
         self._terms = setting.terms
@@ -127,12 +128,15 @@ class Executor:
 
     async def _attempt(self, run: Run) -> Outcome:
         try:
+            missed = None
             if run.job.scheduler_id is not None and not run.returning:
-                await self._advance_scheduler(run)
+                missed = await self._advance_scheduler(run)
             if run.returning or run.lost:  # before its handler began; what is lost is dropped
                 return handed_back(self._attempt_of(run))
             if run.job.condemned == EXPIRED:
                 return expired(self._attempt_of(run), self._rules)
+            if missed is not None and run.job.condemned is None:
+                return raised(self._attempt_of(run), missed, self._rules)
             value = await self._perform(run)
         except (Exception, SystemExit, asyncio.CancelledError) as error:  # noqa: BLE001 - it is its job's
             ended = self._attempt_of(run)
@@ -197,16 +201,20 @@ class Executor:
         # a plain function may have made a coroutine: functools.partial, a lambda, a decorated handler
         return await value if inspect.isawaitable(value) else value
 
-    async def _advance_scheduler(self, run: Run) -> None:
-        """The scheduler's next run is made before this one runs, as every client of the queue does it."""
+    async def _advance_scheduler(self, run: Run) -> MissedRun | None:
+        """The scheduler's next run is made before this one runs, as every client of the queue does it. Answers why this
+        one is not to run, if so.
+        """
         try:
-            await self._advance(run.job, self._setting.clock.now_ms(), partial(self._advanced, run))
+            now, advanced = self._setting.clock.now_ms(), partial(self._advanced, run)
+            return await self._advance(run.job, now, advanced)
         except ConnectionLost as error:
             self._hooks.call("error", error)
             run.returning = True  # whoever takes the job next makes the next run first
         except Exception as error:  # this run is due all the same; a scheduler that cannot go on must be heard of
             log.exception("scheduler.stuck", extra=self._setting.about(scheduler_id=run.job.scheduler_id))
             self._hooks.call("error", error)
+        return None
 
     def _advanced(self, run: Run, next_id: str) -> None:
         self._setting.emit("scheduler.advanced", scheduler_id=run.job.scheduler_id, job_id=next_id)

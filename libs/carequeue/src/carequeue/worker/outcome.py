@@ -109,7 +109,7 @@ def raised(attempt: Attempt, error: BaseException, rules: Rules) -> Outcome:
     match error:
         case Skip():
             value = {"skipped": error.why}
-            return _completed(attempt, stringify(value), value, rules)
+            return replace(_completed(attempt, stringify(value), value, rules), error=error)
         case RetryAt():
             due = to_ms(error.when)
             finish = Finish(attempt.job.id, attempt.token, "delayed", due_ms=due)

@@ -99,6 +99,12 @@ class Registry:
         """
         return self._hook("blocked", hook)
 
+    def on_missed(self, hook: H) -> H:
+        """`hook(job, late)` for a scheduler's run that was skipped, because it came by a timedelta `late` and its
+        `misfire` policy says so; others that were missed with it are not told one by one.
+        """
+        return self._hook("missed", hook)
+
     def on_drained(self, hook: H) -> H:
         """`hook()` when the last job ended and none is left to take; delayed ones may be."""
         return self._hook("drained", hook)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
+from carequeue.misfire import MissedRun
 from carequeue.wire import codes
 from carequeue.worker.outcome import EXPIRED, reason_of
 
@@ -64,6 +65,8 @@ class Reporter:
         if self._setting.telemetry.wanted(event):
             self._setting.emit(event, **self._fields(outcome))
         if outcome.kind == "completed":
+            if isinstance(outcome.error, MissedRun):
+                self._missed(outcome.job, outcome.error)
             if self._hooks.wanted("completed"):
                 self._hooks.call("completed", self._afterwards(outcome), outcome.value)
         elif outcome.kind == "expired":
@@ -78,6 +81,12 @@ class Reporter:
         job, queue = outcome.job, outcome.finish.dead_letters
         log.info("job.dead_lettered", extra=self._setting.about(job_id=job.id, letters=queue))
         self._setting.emit("job.dead_lettered", job_id=job.id, name=job.name, letters=queue)
+
+    def _missed(self, job: Job[Any], missed: MissedRun) -> None:
+        log.warning("scheduler.missed", extra=self._setting.about(job_id=job.id, scheduler_id=job.scheduler_id))
+        late = missed.late.total_seconds()
+        self._setting.emit("scheduler.missed", job_id=job.id, scheduler_id=job.scheduler_id, late=late)
+        self._hooks.call("missed", job, missed.late)
 
     def _blocked(self, outcome: Outcome) -> None:
         job, parent = outcome.job, outcome.job.parent

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from carequeue.clock import Clock
     from carequeue.telemetry import Telemetry
-    from carequeue.worker.clock import Clock
     from carequeue.worker.hooks import Hooks
     from carequeue.worker.outage import Outage
     from carequeue.worker.terms import Terms

@@ -8,6 +8,7 @@ import random
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from carequeue.clock import Clock, SystemClock
 from carequeue.errors import AccessRefused, ConnectionLost, InvalidOption, WorkerNotStarted
 from carequeue.store.connection import client_name, source_of
 from carequeue.store.server import WORKER, Rights, check_server, greet
@@ -15,7 +16,6 @@ from carequeue.telemetry import Telemetry
 from carequeue.wire.keep import keep_rule
 from carequeue.wire.keys import QueueKeys
 from carequeue.worker.assembly import Assembly
-from carequeue.worker.clock import Clock, SystemClock
 from carequeue.worker.hooks import Hooks
 from carequeue.worker.importable import importing
 from carequeue.worker.letter_box import check_letters, letter_box

@@ -1,4 +1,4 @@
-"""The clock of a worker: when jobs are due. `SystemClock` runs in production, `carequeue.testing.FakeClock` in tests.
+"""The clock of workers and queues. `SystemClock` runs in production, `carequeue.testing.FakeClock` in tests.
 
 Locks, stalled checks and reconnects use the event loop's own monotonic time: they measure, they have no date.
 """
