@@ -204,7 +204,7 @@ class ManualWorker(Connected):
         elif most is not None and job.attempts_started > most:
             await held.fail(Unrecoverable(STARTED_TOO_OFTEN))
         elif missed is not None:
-            log.warning("scheduler.missed", extra={"queue": self.queue, "job_id": job.id})
+            log.info("scheduler.missed", extra={"queue": self.queue, "job_id": job.id})
             await held.fail(missed)  # it says skipped, which completes
         return held.ended
 

@@ -83,7 +83,7 @@ class Reporter:
         self._setting.emit("job.dead_lettered", job_id=job.id, name=job.name, letters=queue)
 
     def _missed(self, job: Job[Any], missed: MissedRun) -> None:
-        log.warning("scheduler.missed", extra=self._setting.about(job_id=job.id, scheduler_id=job.scheduler_id))
+        log.info("scheduler.missed", extra=self._setting.about(job_id=job.id, scheduler_id=job.scheduler_id))
         late = missed.late.total_seconds()
         self._setting.emit("scheduler.missed", job_id=job.id, scheduler_id=job.scheduler_id, late=late)
         self._hooks.call("missed", job, missed.late)
