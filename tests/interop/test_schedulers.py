@@ -13,6 +13,7 @@ from carequeue import CatchUp, Repeat, RunOnce, SkipLate, Worker
 from carequeue.testing import Signal
 
 if TYPE_CHECKING:
+    from redis.asyncio import Redis
     from tests.interop.support import Node
 
     from carequeue import Queue
@@ -199,3 +200,52 @@ async def test_what_node_makes_for_after_the_end_does_not_run(node: Node, queue:
     assert value == {"skipped": "its scheduler had ended before it was due"}
     assert [job.id for job, _ in missed.calls] == [beyond.id]
     assert await queue.schedulers() == []
+
+
+async def test_a_run_that_node_lost_is_made_again_and_node_goes_on(node: Node, queue: Queue, redis: Redis) -> None:
+    await node.make("Queue", "q", queue.name)
+    template = {"name": "tick", "data": {"acts": [{"return": 1}]}, "opts": {"attempts": 2}}
+    await node.call("q", "upsertJobScheduler", "s", {"every": EVERY_MS}, template)
+    [lost] = await queue.jobs(["delayed", "waiting"])
+    await redis.delete(queue.keys.wait, queue.keys.delayed, queue.keys.job(lost.id))
+
+    [repair] = await queue.audit_schedulers()
+
+    assert (repair.scheduler_id, repair.outcome, repair.next_run) == ("s", "repaired", lost.scheduled_for)
+    slots = await node_works(node, queue, 3)
+    assert slots[0] == slot(lost.id)
+    assert on_slots(slots, EVERY_MS)
+    [waiting] = await queue.jobs(["delayed", "waiting"])
+    assert (waiting.data, waiting.options.attempts) == ({"acts": [{"return": 1}]}, 2)
+
+
+async def test_what_node_leaves_of_a_scheduler_that_has_ended_is_removed(node: Node, queue: Queue) -> None:
+    await node.make("Queue", "q", queue.name)
+    for name, kept in (("kept", 10), ("gone", True)):
+        template = {"name": "tick", "data": {"acts": [{}]}, "opts": {"removeOnComplete": kept}}
+        await node.call("q", "upsertJobScheduler", name, {"every": EVERY_MS, "limit": 2}, template)
+    assert await queue.audit_schedulers() == []
+    await node_works(node, queue, 4)
+    assert {one.id for one in await queue.schedulers()} == {"kept", "gone"}  # BullMQ lists them for ever
+
+    repairs = await queue.audit_schedulers()
+
+    assert {(repair.scheduler_id, repair.outcome) for repair in repairs} == {("kept", "ended"), ("gone", "ended")}
+    assert await node.call("q", "getJobSchedulers") == []
+    assert (await queue.counts()).pending == 0
+
+
+async def test_schedulers_that_node_works_on_are_left_alone(node: Node, queue: Queue, redis: Redis) -> None:
+    await node.make("Queue", "q", queue.name)
+    template = {"name": "tick", "data": {"acts": [{}]}, "opts": {"removeOnComplete": True}}
+    await node.call("q", "upsertJobScheduler", "every", {"every": 50}, template)
+    await node.call("q", "upsertJobScheduler", "cron", {"pattern": EVERY_SECOND, "tz": ZONE}, template)
+    await node.make("Worker", "w", queue.name)
+    ended = 0
+    while ended < 30:
+        assert await queue.audit_schedulers() == []
+        ended = len(await node.wait_for("w", "completed", ended + 1))
+    await node.drop("w")
+    assert await queue.audit_schedulers() == []
+    ids = [job["id"] for job, *_ in node.seen("w", "completed")]
+    assert len(set(ids)) == len(ids)

@@ -1,5 +1,6 @@
 """A typed asyncio job queue on Redis or Valkey that speaks BullMQ's wire format."""
 
+from carequeue.audit import SchedulerRepair
 from carequeue.children import Child, ChildCounts, Children, ChildState
 from carequeue.dead_letters import DeadLetter
 from carequeue.error_groups import ErrorGroup, ErrorScan
@@ -147,6 +148,7 @@ __all__ = [
     "Scheduler",
     "SchedulerBusy",
     "SchedulerOwnsJob",
+    "SchedulerRepair",
     "Skip",
     "SkipLate",
     "Superseded",

@@ -11,6 +11,7 @@ KEY_NAMES = frozenset(
     {
         *("wait", "active", "prioritized", "delayed", "completed", "failed", "waiting-children", "paused", "marker"),
         *("stalled", "stalled-check", "limiter", "meta", "events", "id", "pc", "priority", "repeat", "metrics"),
+        "housekeeping",
     }
 )
 """What follows `prefix:queue:` in the keys of a queue itself."""

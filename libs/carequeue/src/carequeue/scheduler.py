@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
-from carequeue.errors import InvalidOption, SchedulerBusy
+from carequeue.errors import ConnectionLost, InvalidOption, SchedulerBusy
 from carequeue.misfire import MissedRun, SkipLate
 from carequeue.store.scheduling import CHANGED, COLLISION
 from carequeue.timetable import Timetable
@@ -109,9 +109,15 @@ async def advance(
     seen = await store.get(scheduler_id)
     if seen is None or seen.due != to_ms(taken) or "ic" not in seen.fields:
         return _missed(job, now)
-    timetable = Timetable(scheduler_id, decode_repeat(seen.fields, custom=strategy is not None), strategy)
-    turn = await timetable.take(taken, from_ms(now))
-    await _follow(store, timetable, seen, turn.following, now, advanced)
+    try:
+        timetable = Timetable(scheduler_id, decode_repeat(seen.fields, custom=strategy is not None), strategy)
+        turn = await timetable.take(taken, from_ms(now))
+        await _follow(store, timetable, seen, turn.following, now, advanced)
+    except ConnectionLost:
+        raise
+    except Exception:  # a strategy may raise anything
+        await store.note_started(scheduler_id, seen.due)
+        raise
     return _missed(job, now, skipped=turn.skipped)
 
 
@@ -180,7 +186,7 @@ async def _first_slots(timetable: Timetable, seen: StoredScheduler | None, now: 
     empty = True
     if seen is not None and _unchanged(timetable.repeat, seen):
         previous = from_ms(seen.due)
-        if seen.pending:
+        if seen.state in ("pending", "lost"):
             empty = False
             yield seen.due
     first = await timetable.next(after=from_ms(now), previous=previous)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
 
 from carequeue import scheduler
+from carequeue.audit import Audit, Cursor
 from carequeue.clock import SystemClock
 from carequeue.dead_letters import DeadLetters
 from carequeue.errors import InvalidOption
@@ -16,6 +17,7 @@ from carequeue.wire.schedule import Template, run_id
 from carequeue.wire.times import from_ms
 
 if TYPE_CHECKING:
+    from carequeue.audit import SchedulerRepair
     from carequeue.clock import Clock
     from carequeue.job import Job
     from carequeue.repeat import Repeat
@@ -105,6 +107,14 @@ class Schedules(DeadLetters):
     async def unschedule(self, scheduler_id: str) -> bool:
         """Remove a scheduler and the run that it waits for; False if there is none. A run that has started goes on."""
         return await self._scheduling.remove(scheduler_id, self._now())
+
+    async def audit_schedulers(self) -> list[SchedulerRepair]:
+        """Look at all schedulers and give each whose next run was lost one again; remove those that have none left.
+
+        Workers do it by themselves. Answers what was found: nothing, if all is well. Safe to repeat.
+        """
+        audit = Audit(self._scheduling, self._strategy)
+        return [repair async for repair in audit.walk(self._now(), Cursor())]
 
     def _now(self) -> int:
         return self._clock.now_ms()

@@ -51,6 +51,9 @@ EVENTS: Mapping[str, tuple[str, ...]] = {
     "job.unreported": ("queue", "job_id", "code"),
     "handler.unstoppable": ("queue", "job_id"),
     "loop.blocked": ("queue", "seconds"),
+    "scheduler.repaired": ("queue", "scheduler_id"),
+    "scheduler.ended": ("queue", "scheduler_id"),
+    "scheduler.stuck": ("queue", "scheduler_id", "error"),
     "scheduler.missed": ("queue", "scheduler_id", "job_id", "late"),
     "lock.lost": ("queue", "job_id"),
     "locks.renewed": ("queue", "count"),
@@ -78,6 +81,8 @@ failed and did not say what that means: its parent waits for ever, unless somebo
 `loop.blocked`: something kept the event loop from running for so long that locks may be lost.
 `scheduler.advanced`: a worker took a run of a scheduler and added the next one, `job_id`.
 `scheduler.missed` is a scheduler's run that its misfire policy skipped, because it came `late` seconds late.
+`scheduler.repaired` and `scheduler.ended` are ones whose next run was lost, or that had no run left: they have one
+again, or are gone. `scheduler.stuck`: nobody can tell when it runs next.
 `job.unreported` is a job whose end Redis refused (`code`), because somebody else decides about it.
 
 `batch.started` is a batch of `count` jobs that was handed to its handler, `waited` after the first of them joined it.

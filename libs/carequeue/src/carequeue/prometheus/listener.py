@@ -27,6 +27,8 @@ QUEUE_COUNTERS = {
     "job.unreported": ("jobs_unreported", "Attempts whose end Redis did not take: somebody else decides about them."),
     "job.abandoned": ("jobs_abandoned", "Jobs in threads that did not end before a closing worker's deadline."),
     "job.blocked_parent": ("parents_blocked", "Children that failed and keep their parents waiting."),
+    "scheduler.repaired": ("schedulers_repaired", "Schedulers whose next run was lost, and that have one again."),
+    "scheduler.stuck": ("schedulers_stuck", "Times that a worker could not tell when a scheduler runs next."),
     "scheduler.missed": ("runs_missed", "Runs of schedulers that were skipped because they came too late."),
     "handler.unstoppable": ("handlers_unstoppable", "Handlers that went on after their attempt was given up."),
     "hook.failed": ("hooks_failed", "Hooks of workers that raised."),

@@ -24,7 +24,10 @@ COMMAND = re.compile(r"'([A-Z]{3,})'")
 """The commands in a script; words among them that are none do not matter."""
 
 PRODUCER = ("add", "upsertScheduler")
-WORKER = ("step", "checkStalled", "extendLocks", "getScheduler", "advanceScheduler", "updateProgress", "addLog")
+WORKER = (
+    *("step", "checkStalled", "extendLocks", "getScheduler", "advanceScheduler", "updateProgress", "addLog"),
+    *("takeRound", "auditSchedulers", "mendScheduler"),
+)
 
 
 class Rights(Scripts):

@@ -74,6 +74,11 @@ class QueueKeys:
         return f"{self.base}:stalled-check"
 
     @property
+    def housekeeping(self) -> str:
+        """Ours: there while the turn of the worker that looks at schedulers lasts."""
+        return f"{self.base}:housekeeping"
+
+    @property
     def limiter(self) -> str:
         return f"{self.base}:limiter"
 

@@ -22,6 +22,11 @@ MISFIRE: str = "misfire"
 """The job option, of our own, that says what becomes of missed runs."""
 
 
+RULE_WORDS = ("pattern", "tz", "every", "limit", "startDate", "endDate")
+RUN_WORDS = ("jobId", "delay", "timestamp", "repeatJobKey", "prevMillis", "repeat", "tm")
+"""Options that a run does not have from its scheduler's template."""
+
+
 @dataclass(frozen=True, slots=True)
 class Template:
     """What every run of a scheduler is made from. `opts` are the options in BullMQ's words, and our `misfire`: other
@@ -121,6 +126,29 @@ def decode_template(fields: Mapping[str, str]) -> Template:
     return Template(fields.get("name", ""), fields.get("data") or "{}", known)
 
 
+def recover_scheduler(run: Mapping[str, str]) -> dict[str, str] | None:
+    """The hash of the scheduler that made this job, as far as the job knows it; None if it does not."""
+    opts = decode_template(run).opts
+    rule = opts.get("repeat")
+    if not isinstance(rule, dict):
+        return None
+    said = cast("dict[str, Any]", rule)
+    fields = {word: _text(said[word]) for word in RULE_WORDS if said.get(word) is not None}
+    if ("pattern" in fields) == ("every" in fields):
+        return None
+    every = _integer(fields, "every")
+    fields |= {"name": run.get("name", ""), "ic": _text(said.get("count") or 1), "offset": "0"}
+    if every:
+        due = str(opts.get("jobId")).rpartition(":")[2]
+        fields["offset"] = str(int(due) % every) if due.isdecimal() else "0"
+    template = {word: value for word, value in opts.items() if word not in RUN_WORDS}
+    if (data := run.get("data", "{}")) != "{}":
+        fields["data"] = data
+    if template:
+        fields["opts"] = stringify(template)
+    return fields
+
+
 def iterations(fields: Mapping[str, str]) -> int:
     """How many runs a scheduler has made, the one that it waits for included."""
     return _integer(fields, "ic") or 1
@@ -174,6 +202,10 @@ def _rule(repeat: Repeat) -> dict[str, object]:
     if repeat.end is not None:
         rule["endDate"] = to_ms(repeat.end)
     return rule
+
+
+def _text(value: object) -> str:
+    return f"{value:.0f}" if isinstance(value, int | float) else str(value)
 
 
 def _is_cron(pattern: str) -> bool:

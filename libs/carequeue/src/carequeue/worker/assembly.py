@@ -7,13 +7,16 @@ import logging
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from carequeue.audit import Audit
 from carequeue.ending import end
 from carequeue.scheduler import advance
 from carequeue.store.commands import Commands, MarkerQueue
+from carequeue.store.housekeeping import Housekeeping
 from carequeue.store.scheduling import Scheduling
 from carequeue.worker.bell import Bell
 from carequeue.worker.executor import Executor
 from carequeue.worker.fetcher import FLIGHTS, Fetcher
+from carequeue.worker.housekeeper import Housekeeper
 from carequeue.worker.lock_keeper import LockKeeper
 from carequeue.worker.processes import Processes
 from carequeue.worker.reporter import Reporter
@@ -46,6 +49,7 @@ class Assembly:
         self._slots = slots
         self._commands = Commands(client, keys)
         self._scheduling = Scheduling(client, keys)
+        self._housekeeping = Housekeeping(client, keys)
         self._bell = Bell(setting, MarkerQueue(blocking, keys), slots)
         self._threads = Threads(f"carequeue-{setting.terms.queue}")
         self._processes = Processes(setting)
@@ -65,6 +69,8 @@ class Assembly:
         fetcher = Fetcher(setting, commands, slots, self._bell, Reporter(setting), executor.start)
         if not options.skip_stalled_check:
             self._loop(StallChecker(setting, commands, executor).run(), "stalled", crashed)
+            audit = Audit(self._scheduling, options.repeat_strategy)
+            self._loop(Housekeeper(setting, self._housekeeping, audit, rules).run(), "chores", crashed)
         if not options.skip_lock_renewal:
             self._loop(LockKeeper(setting, commands, executor, slots).run(), "locks", crashed)
         for _ in range(FLIGHTS):

@@ -212,7 +212,9 @@ class Executor:
             self._hooks.call("error", error)
             run.returning = True  # whoever takes the job next makes the next run first
         except Exception as error:  # this run is due all the same; a scheduler that cannot go on must be heard of
-            log.exception("scheduler.stuck", extra=self._setting.about(scheduler_id=run.job.scheduler_id))
+            scheduler_id = run.job.scheduler_id
+            log.exception("scheduler.stuck", extra=self._setting.about(scheduler_id=scheduler_id))
+            self._setting.emit("scheduler.stuck", scheduler_id=scheduler_id, error=type(error).__name__)
             self._hooks.call("error", error)
         return None
 

@@ -19,7 +19,7 @@ log: logging.Logger = logging.getLogger("carequeue.worker")
 
 HookName = Literal[
     "active", "completed", "failed", "error", "progress", "stalled", "drained", "blocked", "expired", "ready", "paused",
-    "resumed", "closing", "closed", "locks_renewed", "lock_renewal_failed", "missed",
+    "resumed", "closing", "closed", "locks_renewed", "lock_renewal_failed", "missed", "scheduler_repaired",
 ]  # fmt: skip
 Hook = Callable[..., Any]
 

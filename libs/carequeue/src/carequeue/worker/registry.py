@@ -105,6 +105,12 @@ class Registry:
         """
         return self._hook("missed", hook)
 
+    def on_scheduler_repaired(self, hook: H) -> H:
+        """`hook(scheduler_id, next_run)` for a scheduler whose next run was lost: this worker gave it one again, due
+        then. None: it had no run left and was removed.
+        """
+        return self._hook("scheduler_repaired", hook)
+
     def on_drained(self, hook: H) -> H:
         """`hook()` when the last job ended and none is left to take; delayed ones may be."""
         return self._hook("drained", hook)

@@ -66,7 +66,8 @@ for _, id in ipairs(redis.call('ZRANGE', keys.repeats, 0, -1)) do
   redis.call('DEL', keys.repeats .. ':' .. id)
 end
 redis.call('DEL', keys.meta, keys.id, keys.pc, keys.events, keys.marker, keys.stalled, keys.stalledCheck, keys.limiter,
-  keys.repeats, keys.base .. ':priority', keys.base .. ':metrics:completed', keys.base .. ':metrics:completed:data',
+  keys.repeats, keys.housekeeping, keys.base .. ':priority', keys.base .. ':metrics:completed',
+  keys.base .. ':metrics:completed:data',
   keys.base .. ':metrics:failed', keys.base .. ':metrics:failed:data', keys.groupTurns, keys.groupsLimited, keys.groupsWaiting,
   keys.groupsActive, keys.groupSettings, keys.groupsChecked)
 return 0

@@ -20,11 +20,11 @@
 ]]
 --- @include "queueKeys"
 --- @include "queueMeta"
---- @include "removeJobKeys"
 --- @include "scheduledAt"
+--- @include "schedulerState"
 --- @include "storeRun"
 --- @include "trimEvents"
---- @include "withdrawFromGroup"
+--- @include "withdrawRun"
 
 local keys = queueKeys(KEYS[1])
 local id, known, due = ARGV[1], ARGV[2], ARGV[3]
@@ -33,19 +33,13 @@ if current ~= known then
   return -13
 end
 
--- Takes the run out of where it waits; false if it has started, or is gone.
-local function withdraw(runId)
-  return redis.call('ZREM', keys.delayed, runId) == 1 or redis.call('ZREM', keys.prioritized, runId) == 1
-    or withdrawFromGroup(keys, runId)
-    or redis.call('LREM', keys.wait, 0, runId) > 0 or redis.call('LREM', keys.paused, 0, runId) > 0
-end
-
-local runId, pendingId = 'repeat:' .. id .. ':' .. due, 'repeat:' .. id .. ':' .. current
-if runId ~= pendingId and redis.call('EXISTS', keys.base .. ':' .. runId) == 1 then
-  return -10
-end
-if current ~= '' and withdraw(pendingId) then
-  removeJobKeys(keys.base .. ':' .. pendingId)
+local runId = 'repeat:' .. id .. ':' .. due
+local state = current ~= '' and schedulerState(keys, id, current) or ''
+if state == 'pending' or state == 'lost' then
+  if due ~= current and redis.call('EXISTS', keys.base .. ':' .. runId) == 1 then
+    return -10
+  end
+  withdrawRun(keys, 'repeat:' .. id .. ':' .. current)
 elseif redis.call('EXISTS', keys.base .. ':' .. runId) == 1 then
   return -10
 end

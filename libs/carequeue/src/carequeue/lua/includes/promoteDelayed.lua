@@ -11,15 +11,17 @@ local function promoteDelayed(keys, now)
   local plain = {}
   for _, id in ipairs(due) do
     local jobKey = keys.base .. ':' .. id
-    local stored = redis.call('HMGET', jobKey, 'priority', 'gid')
-    local priority = tonumber(stored[1] or nil) or 0
-    if priority > 0 or stored[2] then
-      enqueue(keys, id, priority, false, stored[2])
-    else
-      plain[#plain + 1] = id
+    local stored = redis.call('HMGET', jobKey, 'priority', 'gid', 'timestamp')
+    if stored[3] or redis.call('EXISTS', jobKey) == 1 then -- one whose hash is gone must not become a job without a name
+      local priority = tonumber(stored[1] or nil) or 0
+      if priority > 0 or stored[2] then
+        enqueue(keys, id, priority, false, stored[2])
+      else
+        plain[#plain + 1] = id
+      end
+      redis.call('XADD', keys.events, '*', 'event', 'waiting', 'jobId', id, 'prev', 'delayed')
+      redis.call('HSET', jobKey, 'delay', 0)
     end
-    redis.call('XADD', keys.events, '*', 'event', 'waiting', 'jobId', id, 'prev', 'delayed')
-    redis.call('HSET', jobKey, 'delay', 0)
   end
   callMany('LPUSH', keys.wait, plain)
   return #due
