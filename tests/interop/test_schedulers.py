@@ -249,3 +249,47 @@ async def test_schedulers_that_node_works_on_are_left_alone(node: Node, queue: Q
     assert await queue.audit_schedulers() == []
     ids = [job["id"] for job, *_ in node.seen("w", "completed")]
     assert len(set(ids)) == len(ids)
+
+
+PATTERNS = [
+    "@yearly", "@annually", "@monthly", "@weekly", "@daily", "@hourly", "@weekdays", "@weekends", "0 8 ? * *",
+    "0 8 1 * ?", "30 15 8 * * *", "0 8 * JAN-MAR MON-FRI", "0 8 * * 7", "0 8 * * 0", "0 8 L * *", "0 8 * * 5L",
+    "0 8 * * 1#2", "0 8 * * MON#2", "7/20 8 * * *", "10-50/20 8 * * *", "0 8,20 1,15 * *", "0 8 13 * 5", "0 0 29 2 *",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+async def test_both_read_a_pattern_alike(node: Node, queue: Queue, pattern: str) -> None:
+    await node.make("Queue", "q", queue.name)
+    await node.call("q", "upsertJobScheduler", "theirs", {"pattern": pattern, "tz": "UTC"}, {"name": "tick"})
+
+    await queue.schedule("ours", Repeat.cron(pattern, zone="UTC"), "tick")
+
+    theirs, ours = await node.call("q", "getJobScheduler", "theirs"), await queue.get_scheduler("ours")
+    assert ours is not None
+    assert ours.next_run == datetime.fromtimestamp(theirs["next"] / 1000, UTC)
+
+
+async def test_both_start_an_interval_with_an_offset_in_the_same_slot(node: Node, queue: Queue) -> None:
+    await node.make("Queue", "q", queue.name)
+    hour, offset = 3_600_000, 120_000
+    await node.call("q", "upsertJobScheduler", "theirs", {"every": hour, "offset": offset}, {"name": "tick"})
+
+    await queue.schedule("ours", Repeat.every(timedelta(hours=1), offset=timedelta(minutes=2)), "tick")
+
+    theirs, ours = await node.call("q", "getJobScheduler", "theirs"), await queue.get_scheduler("ours")
+    assert ours is not None
+    assert theirs["next"] == ours.next_run.timestamp() * 1000
+    assert theirs["offset"] == offset
+
+
+async def test_both_run_a_pattern_immediately(node: Node, queue: Queue) -> None:
+    await node.make("Queue", "q", queue.name)
+    before = datetime.now(UTC)
+    rule = {"pattern": "0 0 1 1 *", "tz": "UTC", "immediately": True}
+    await node.call("q", "upsertJobScheduler", "theirs", rule, {"name": "tick"})
+    await queue.schedule("ours", Repeat.cron("0 0 1 1 *", immediately=True), "tick")
+    for job in await queue.jobs(["delayed", "waiting"]):
+        assert job.scheduled_for is not None
+        assert abs(job.scheduled_for - before) < timedelta(seconds=20)
+        assert "immediately" not in job.raw_options["repeat"]

@@ -120,6 +120,10 @@ class FaultProxy:
     def url(self) -> str:
         return f"redis://127.0.0.1:{self._listening_port}/{self._database}"
 
+    @property
+    def connections(self) -> int:
+        return len(self._connections)
+
     async def start(self) -> None:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", self._listening_port)
         self._listening_port = self._server.sockets[0].getsockname()[1]

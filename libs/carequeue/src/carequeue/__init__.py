@@ -64,6 +64,7 @@ from carequeue.options import (
 from carequeue.queue import Queue
 from carequeue.repeat import Repeat, next_run
 from carequeue.scheduler import Scheduler
+from carequeue.server_clock import ServerClock
 from carequeue.telemetry import Telemetry
 from carequeue.timetable import RepeatStrategy
 from carequeue.worker import (
@@ -149,6 +150,7 @@ __all__ = [
     "SchedulerBusy",
     "SchedulerOwnsJob",
     "SchedulerRepair",
+    "ServerClock",
     "Skip",
     "SkipLate",
     "Superseded",

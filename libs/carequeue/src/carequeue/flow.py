@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 from uuid import uuid4
 
+from carequeue.clock import SystemClock
 from carequeue.dead_letters import letters_base
 from carequeue.errors import InvalidOption
 from carequeue.kind import JobKind, NewJob, check_name
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from typing import Unpack
 
+    from carequeue.clock import Clock
     from carequeue.job import Job
     from carequeue.store.connection import Connection
     from carequeue.store.reading import Fields
@@ -142,10 +143,12 @@ class FlowProducer(Connected):
         defaults: Mapping[str, JobOptions] | None = None,
         max_events: int = DEFAULT_MAX_EVENTS,
         telemetry: Telemetry | None = None,
+        clock: Clock | None = None,
     ) -> None:
         # in a cluster the node of any queue will do to check the server
         super().__init__(connection, QueueKeys(prefix, "{flows}").base)
         self.telemetry: Telemetry = telemetry or Telemetry()
+        self._clock = clock or SystemClock()
         self._prefix = prefix
         self._defaults = defaults or {}
         self._max_events = max_events
@@ -196,7 +199,7 @@ class FlowProducer(Connected):
     async def _add(self, operation: Operation, flows: Sequence[FlowNode]) -> list[Flow]:
         names = [node.job.name for flow in flows for node in flow]
         with self.telemetry.adding(operation, flows[0].queue, names) as adding:
-            now = _now()
+            now = self._clock.now_ms()
             trees = [self._planned(flow, from_ms(now), adding.carrier) for flow in flows]
             for call in await self._calls(trees):
                 records = [node.record for node in _by_level(call)]
@@ -306,7 +309,3 @@ def _read(base: str, job_id: str, found: Mapping[str, tuple[Fields, list[str]]])
     children = (_read(*split_job_key(key), found) for key in child_keys)
     codec: Codec[Any] = Codec(base.rpartition(":")[2])
     return Flow(codec.job(job_id, fields), base, tuple(child for child in children if child is not None))
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000

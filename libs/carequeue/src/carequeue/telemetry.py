@@ -50,6 +50,7 @@ EVENTS: Mapping[str, tuple[str, ...]] = {
     "job.blocked_parent": ("queue", "job_id", "parent_id"),
     "job.unreported": ("queue", "job_id", "code"),
     "handler.unstoppable": ("queue", "job_id"),
+    "clock.skewed": ("queue", "seconds"),
     "loop.blocked": ("queue", "seconds"),
     "scheduler.repaired": ("queue", "scheduler_id"),
     "scheduler.ended": ("queue", "scheduler_id"),
@@ -78,6 +79,7 @@ its time was over, and did not run. `job.dead_lettered` is one that failed for g
 failed and did not say what that means: its parent waits for ever, unless somebody retries or removes the child.
 `job.abandoned` is a job in a thread that did not end before a closing worker's deadline: the stall check rescues it.
 `handler.unstoppable` is an attempt that was given up while its handler, told to end, goes on and keeps its slot.
+`clock.skewed`: at a worker's start the server's clock was ahead of this machine's by so many seconds, or behind it.
 `loop.blocked`: something kept the event loop from running for so long that locks may be lost.
 `scheduler.advanced`: a worker took a run of a scheduler and added the next one, `job_id`.
 `scheduler.missed` is a scheduler's run that its misfire policy skipped, because it came `late` seconds late.

@@ -16,6 +16,7 @@ from carequeue.telemetry import Telemetry
 from carequeue.wire.keep import keep_rule
 from carequeue.wire.keys import QueueKeys
 from carequeue.worker.assembly import Assembly
+from carequeue.worker.clocks import compare_clocks
 from carequeue.worker.hooks import Hooks
 from carequeue.worker.importable import importing
 from carequeue.worker.letter_box import check_letters, letter_box
@@ -131,6 +132,8 @@ class Worker(Registry):
             await self._disconnect()
             raise
         setting = self._setting()
+        if isinstance(self._clock, SystemClock):
+            await compare_clocks(client, self._clock, setting)
         self._assembly = Assembly(setting, self._slots, keys=self._keys, client=client, blocking=blocking)
         self._shutdown = self._assembly.start(self._options, self._handlers, self._rules(), self._crashed)
         log.info("worker.started", extra=setting.about(concurrency=self.concurrency))
