@@ -29,9 +29,9 @@ STATES = {"wait": "waiting"}
 
 
 class Careless(ManualWorker):
-    """BullMQ's `getNextJob` hands out what is condemned, which ours fails; this does as BullMQ's."""
+    """BullMQ's `getNextJob` hands out what is condemned or came too late, which ours ends; this does as BullMQ's."""
 
-    async def _turned_away(self, held: HeldJob[Any]) -> bool:
+    async def _turned_away(self, held: HeldJob[Any], missed: Exception | None) -> bool:
         return False
 
 
