@@ -94,10 +94,11 @@ async def test_a_lost_run_is_there_again_at_its_instant(
 async def test_what_is_in_order_is_left_alone(
     schedules: Queue, redis: Redis, clock: FakeClock, new_worker: Callable[..., Worker]
 ) -> None:
-    """Waiting, delayed, prioritized, running, waiting for another attempt: all of it is a living run."""
+    """Waiting, delayed, prioritized, in a group, running: all of it is a living run."""
     await schedules.schedule("delayed", HOURLY, "tick")
     await schedules.schedule("waiting", Repeat.every(HOUR), "tick")
     await schedules.schedule("prioritized", Repeat.every(HOUR), "tick", priority=5)
+    await schedules.schedule("grouped", Repeat.every(HOUR), "tick", group="family")
     assert await schedules.audit_schedulers() == []
     started, release = Signal("started"), asyncio.Event()
 
@@ -106,7 +107,7 @@ async def test_what_is_in_order_is_left_alone(
         await release.wait()
 
     async with new_worker(hold, clock=clock, concurrency=3):
-        await started.wait(2)
+        await started.wait(3)
         seen = await redis.xlen(schedules.keys.events)
         assert await schedules.audit_schedulers() == []
         assert await redis.xlen(schedules.keys.events) == seen
@@ -338,6 +339,29 @@ async def test_many_that_are_due_at_one_instant_are_all_looked_at(schedules: Que
     repairs = await schedules.audit_schedulers()
     assert sorted(repair.scheduler_id for repair in repairs) == names[::7]
     assert (await schedules.counts()).delayed == 450
+
+
+@pytest.mark.parametrize("due", [True, False])
+async def test_a_lost_run_of_a_group_is_there_again_and_runs_once(
+    schedules: Queue, redis: Redis, clock: FakeClock, new_worker: Callable[..., Worker], *, due: bool
+) -> None:
+    """Its place in the group outlived its key."""
+    repeat = Repeat.every(HOUR) if due else HOURLY
+    job = await schedules.schedule("s", repeat, "tick", {"a": 1}, group="family")
+    assert await schedules.audit_schedulers() == []
+    await lose_key(schedules, redis, job)
+
+    [repair] = await schedules.audit_schedulers()
+
+    assert (repair.outcome, repair.next_run) == ("repaired", job.scheduled_for)
+    assert await schedules.audit_schedulers() == []
+    clock.advance(MINUTE if due else HOUR)
+    ran = Ran()
+    await drain(new_worker(ran, clock=clock))
+    assert ran.hours == [12 if due else 13]
+    assert (await schedules.counts()).pending == 1
+    group = await schedules.get_group("family")
+    assert (group.waiting, group.active) == (0, 0)
 
 
 async def test_scheduling_again_brings_a_lost_run_back_at_its_instant(

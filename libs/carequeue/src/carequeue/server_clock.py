@@ -8,10 +8,10 @@ import time
 from datetime import timedelta
 from typing import TYPE_CHECKING, Self
 
+from carequeue.ending import end
 from carequeue.errors import CarequeueError, InvalidOption
 from carequeue.store.connected import Connected
 from carequeue.store.server_time import ServerTime, measure
-from carequeue.worker.assembly import end
 
 if TYPE_CHECKING:
     from collections.abc import Callable
