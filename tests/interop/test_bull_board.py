@@ -99,3 +99,31 @@ async def test_the_board_shows_our_jobs_and_its_buttons_work(node_program: Path,
         await shown.press(failed.id, "retry")
         assert await queue.state(later.id) == "waiting"
         assert await queue.state(failed.id) == "waiting"
+
+
+async def test_the_board_draws_a_queue_with_groups(node_program: Path, redis_url: str, queue: Queue) -> None:
+    for colour in ("red", "none"):
+        await queue.add("paint", {"colour": colour}, group="tenant 7")
+    await drain(Worker(queue.name, redis_url, paint))
+    await queue.add("paint", {"colour": "green"}, job_id="waits", group="tenant 7")
+    await queue.add("paint", {"colour": "blue"}, job_id="later", group="tenant 7", delay=timedelta(hours=1))
+    plain = await queue.add("paint", {"colour": "red"})
+    async with board(node_program, redis_url, queue) as shown:
+        counts = (await shown.shown("latest"))["counts"]
+        assert {state: count for state, count in counts.items() if count} == {
+            "completed": 1, "failed": 1, "delayed": 1, "waiting": 1,
+        }  # fmt: skip
+        assert [job["id"] for job in (await shown.shown("waiting"))["jobs"]] == [plain.id]
+        [failed] = (await shown.shown("failed"))["jobs"]
+        assert failed["opts"]["group"] == {"id": "tenant 7"}
+        # its buttons know no groups: what they let run waits before those
+        await shown.press("later", "promote")
+        await shown.press(failed["id"], "retry")
+        assert [job.id for job in await queue.jobs("waiting", ascending=True)] == [
+            plain.id,
+            "later",
+            failed["id"],
+            "waits",
+        ]
+    await drain(Worker(queue.name, redis_url, paint))
+    assert (await queue.counts()).waiting == 0

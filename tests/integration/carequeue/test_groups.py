@@ -9,8 +9,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.waiting import eventually
 
 from carequeue import (
+    Backoff,
     FlowNode,
     FlowProducer,
     Group,
@@ -347,6 +349,33 @@ async def test_delayed_retried_and_repeated_jobs_come_into_their_group(
     assert [job.id for job in await queue.group_jobs("a")] == [pulse.id]
     await queue.unschedule("pulse")
     assert await queue.group_jobs("a") == []
+
+
+async def test_a_job_that_backs_off_leaves_its_place_and_comes_back_into_its_group(
+    queue: Queue, new_worker: Callable[..., Worker]
+) -> None:
+    clock, ledger = FakeClock(), Ledger()
+
+    async def work(job: Job[Any], context: JobContext) -> None:
+        await ledger(job)
+        if job.id == "a1" and context.attempt == 1:
+            raise RuntimeError("once more")
+
+    await queue.set_group_concurrency("a", 1)
+    await add_some(queue, "a", 2, attempts=2, backoff=Backoff.fixed(MINUTE))
+    async with new_worker(work, clock=clock) as worker:
+        assert await ledger.ids(2) == ["a1", "a2"]
+        await worker.wait_until_idle()
+        await queue.pause_group("a")
+        clock.advance(2 * MINUTE)
+        await eventually(lambda: waiting(queue, "a"), "a1 is due, and waits in its group")
+        await worker.wait_until_idle()
+        await queue.resume_group("a")
+        assert await ledger.ids(3) == ["a1", "a2", "a1"]
+
+
+async def waiting(queue: Queue, group_id: str) -> int:
+    return (await queue.get_group(group_id)).waiting
 
 
 async def test_flows_wait_in_groups(
