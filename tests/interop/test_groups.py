@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.waiting import eventually
 
-from carequeue import GroupStatus, JobState, Worker
+from carequeue import Backoff, GroupStatus, JobOptions, JobState, NewJob, Worker
 from carequeue.testing import Signal, drain
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
     from tests.interop.support import Node
 
-    from carequeue import Queue
+    from carequeue import Job, JobContext, Queue
 
 pytestmark = [pytest.mark.node, pytest.mark.redis]
 
@@ -81,6 +83,41 @@ async def test_a_worker_of_node_serves_what_has_no_group_and_leaves_groups_alone
         "plain": JobState.COMPLETED, "soon": JobState.COMPLETED, "grouped": JobState.WAITING,
     }  # fmt: skip
     assert await run_all(queue, redis_url) == ["grouped"]
+
+
+async def test_workers_of_node_and_ours_together_run_every_job_and_leave_no_place_behind(
+    node: Node, queue: Queue, redis_url: str
+) -> None:
+    runs: Counter[str] = Counter()
+
+    async def work(job: Job[Any], context: JobContext) -> None:
+        runs[job.id] += 1
+        if job.id.endswith("7") and context.attempt == 1:
+            raise RuntimeError("once more")
+
+    await queue.set_group_defaults(concurrency=1)
+    await node.make("Worker", "w", queue.name, {"concurrency": 3})
+    await node.wait_for("w", "ready")
+    more = {"attempts": 2, "backoff": Backoff.fixed(timedelta(milliseconds=20))}
+    async with Worker(queue.name, redis_url, work, concurrency=3):
+        await queue.add_bulk(
+            NewJob(
+                "paint", {}, JobOptions(
+                    job_id=f"j{number}", group="abc"[number % 3] if number % 4 else None,
+                    delay=timedelta(milliseconds=10 * (number % 5)), **more,
+                ),
+            )
+            for number in range(60)
+        )  # fmt: skip
+        await eventually(lambda: all_completed(queue, 60), "every job has completed")
+    await node.drop("w")
+    assert max(runs.values()) <= 2
+    assert set(runs) >= {f"j{number}" for number in range(5, 60, 20)}  # at once, in groups: nobody else takes those
+    assert await queue.client.exists(queue.keys.groups_active, queue.keys.groups_turns, queue.keys.groups_waiting) == 0
+
+
+async def all_completed(queue: Queue, count: int) -> bool:
+    return (await queue.counts()).completed == count
 
 
 async def test_a_job_that_node_removes_has_left_its_group(node: Node, queue: Queue, redis_url: str) -> None:
