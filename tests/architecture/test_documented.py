@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from infra.reference import reference, undocumented
+
+import carequeue
+
+LIBRARY = Path(__file__).parents[2] / "libs/carequeue"
 
 
 def test_every_public_name_of_carequeue_has_a_docstring() -> None:
@@ -17,3 +23,12 @@ def test_the_reference_tells_signatures_fields_members_and_errors() -> None:
     assert "- `ParentNotFound`: the parent does not exist." in page
     assert "It is a [CarequeueError](#carequeueerror), with all that one has." in page
     assert "- `lost: asyncio.Event`" in page
+
+
+def test_every_exception_is_on_the_page_of_errors() -> None:
+    page = (LIBRARY / "docs/errors.md").read_text("utf-8")
+    exceptions = [
+        name for name, item in vars(carequeue).items() if isinstance(item, type) and issubclass(item, Exception)
+    ]
+    told = {name for name in exceptions if f"| `{name}`" in page}
+    assert sorted(set(exceptions) - told - {"CarequeueError", "JobError", "Instruction"}) == []

@@ -10,6 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)(#[^)]*)?\)")
+ANCHORED = re.compile(r"\[[^\]]*\]\(([^)#\s]*)(#[^)]+)\)")
 HOME_OR_HOST = re.compile(r"/(?:home|root|Users)/\w+/|https?://[\w.-]*(?:pypi|pythonhosted|npmjs|debian)[\w.-]*/")
 MOST_LINES = 400
 NOT_TEXT = {".png", ".ico", ".woff2"}
@@ -31,6 +32,21 @@ def test_links_between_documents_lead_somewhere() -> None:
         if "://" not in target and not target.startswith("mailto:") and not (document.parent / target).exists()
     ]
     assert broken == []
+
+
+def test_links_into_documents_lead_to_a_heading() -> None:
+    broken = [
+        f"{document.relative_to(ROOT)}: {target}{anchor}"
+        for document in tracked("*.md")
+        for target, anchor in ANCHORED.findall(document.read_text())
+        if "://" not in target and anchor not in anchors_of(document.parent / target if target else document)
+    ]
+    assert broken == []
+
+
+def anchors_of(document: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.+)$", document.read_text(), flags=re.MULTILINE)
+    return {"#" + re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def test_every_decision_is_in_the_index() -> None:
