@@ -99,6 +99,10 @@ class GroupChaos(Chaos):
             return Finish(job_id, finish.token, "wait", due_ms=self.now + MINUTE, limits_group=True)
         return finish
 
+    async def stall(self) -> None:
+        await self.look.redis.delete(self.look.keys.groups_checked)  # groups are looked at in this one
+        await super().stall()
+
     async def settle_group(self) -> str:
         group_id = self.random.choice([*GROUPS, ALL_GROUPS])
         rate = self.random.choice([None, 1, 2, 5])

@@ -678,6 +678,33 @@ async def test_a_group_that_is_kept_out_for_no_reason_is_let_in_by_the_stall_che
     assert await ready(look) == ["a"]
 
 
+async def test_what_was_lost_of_a_group_is_found_by_the_stall_check(hand: Any, look: Any, grouping: Grouping) -> None:
+    await add(hand, "a", "a1", "a2")
+    await add(hand, "b", "b1", "b2", priority=2)
+    await add(hand, "b", "b3", priority=3)
+    await look.redis.zrem(look.keys.groups_turns, "a")
+    await look.redis.zrem(look.keys.group_wait("b"), "b1")
+    await look.redis.delete(look.keys.marker)
+    await stall_check(hand, look)
+    assert await look.markers() == {"0": 0}
+    assert await now_waiting(grouping, "b") == ["b2", "b1", "b3"]
+    assert await taken(hand, 9) == ["b2", "a1", "b1", "a2", "b3"]
+
+
+async def test_what_bullmq_removed_is_counted_until_the_stall_check(
+    hand: Any, look: Any, grouping: Grouping, reading: Reading
+) -> None:
+    await grouping.change("a", paused=1)
+    await add(hand, "a", "a1", "gone")
+    await look.redis.delete(look.keys.job("gone"))
+    assert (await reading.counts())[0] == 2
+    await stall_check(hand, look)
+    assert (await reading.counts())[0] == 1
+    await grouping.change("a", paused=None)
+    assert await taken(hand, 9) == ["a1"]
+    assert [key async for key in look.redis.scan_iter(f"{look.keys.base}:groups:*:wait")] == []
+
+
 async def test_ids_that_cannot_be_changed_in_a_group_are_told(hand: Any, administration: Administration) -> None:
     await add(hand, "a", "a1")
     with pytest.raises(WrongState):
