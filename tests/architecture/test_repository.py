@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+NAMED_TEST = re.compile(r"\[`(test_\w+)`\]\(([^)#\s]+\.py)\)")
 LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)(#[^)]*)?\)")
 ANCHORED = re.compile(r"\[[^\]]*\]\(([^)#\s]*)(#[^)]+)\)")
 HOME_OR_HOST = re.compile(r"/(?:home|root|Users)/\w+/|https?://[\w.-]*(?:pypi|pythonhosted|npmjs|debian)[\w.-]*/")
@@ -47,6 +48,21 @@ def test_links_into_documents_lead_to_a_heading() -> None:
 def anchors_of(document: Path) -> set[str]:
     headings = re.findall(r"^#+ (.+)$", document.read_text(), flags=re.MULTILINE)
     return {"#" + re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_a_test_that_a_document_names_is_in_the_file_that_it_links() -> None:
+    named = [
+        (document, name, document.parent / target)
+        for document in tracked("*.md")
+        for name, target in NAMED_TEST.findall(document.read_text())
+    ]
+    assert named
+    missing = [f"{document.relative_to(ROOT)}: {name}" for document, name, file in named if not _has_test(file, name)]
+    assert missing == []
+
+
+def _has_test(file: Path, name: str) -> bool:
+    return file.exists() and re.search(rf"^(?:async )?def {name}\(", file.read_text(), re.MULTILINE) is not None
 
 
 def test_every_decision_is_in_the_index() -> None:

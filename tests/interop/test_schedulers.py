@@ -8,15 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.interop.acting import Painter
+from tests.waiting import eventually
 
-from carequeue import CatchUp, Repeat, RunOnce, SkipLate, Worker
-from carequeue.testing import Signal
+from carequeue import CatchUp, Queue, Repeat, RunOnce, SkipLate, Worker, WorkerOptions, next_run
+from carequeue.testing import FakeClock, Signal
+from carequeue.wire.schedule import encode_misfire
+from carequeue.wire.times import to_ms
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from redis.asyncio import Redis
     from tests.interop.support import Node
 
-    from carequeue import Queue
+    from carequeue import RepeatStrategy
 
 pytestmark = [pytest.mark.node, pytest.mark.redis]
 
@@ -25,19 +30,19 @@ EVERY_SECOND = "* * * * * *"
 ZONE = "Australia/Lord_Howe"
 
 
-async def work(queue: Queue, redis_url: str, runs: int) -> list[int]:
+async def work(queue: Queue, redis_url: str, runs: int, strategy: RepeatStrategy | None = None) -> list[int]:
     """Let our worker run so many jobs; returns the slots in their ids."""
     completed = Signal("completed")
-    worker = Worker(queue.name, redis_url, Painter())
+    worker = Worker(queue.name, redis_url, Painter(), options=WorkerOptions(repeat_strategy=strategy))
     worker.on_completed(completed)
     async with worker:
         calls = await completed.wait(runs)
     return [slot(job.id) for job, _ in calls]
 
 
-async def node_works(node: Node, queue: Queue, runs: int) -> list[int]:
+async def node_works(node: Node, queue: Queue, runs: int, **options: Any) -> list[int]:
     before = len(node.seen("w", "completed"))
-    await node.make("Worker", "w", queue.name)
+    await node.make("Worker", "w", queue.name, options)
     ended = await node.wait_for("w", "completed", before + runs)
     await node.drop("w")
     return [slot(job["id"]) for job, *_ in ended[before : before + runs]]
@@ -153,17 +158,47 @@ async def test_each_lists_changes_and_removes_those_of_the_other(node: Node, que
     assert (await queue.counts()).pending == 0
 
 
-async def test_a_misfire_policy_survives_runs_that_node_takes(node: Node, queue: Queue) -> None:
-    repeat = Repeat.every(timedelta(milliseconds=EVERY_MS), misfire=CatchUp(7))
+@pytest.mark.parametrize("misfire", [CatchUp(7), SkipLate(timedelta(minutes=1))])
+async def test_a_misfire_policy_survives_runs_that_node_takes(
+    node: Node, queue: Queue, misfire: CatchUp | SkipLate
+) -> None:
+    repeat = Repeat.every(timedelta(milliseconds=EVERY_MS), misfire=misfire)
     await queue.schedule("s", repeat, "tick", {"acts": [{"return": 1}]})
 
     await node_works(node, queue, 2)
 
     [waiting] = await queue.jobs(["delayed", "waiting"])
-    assert waiting.raw_options["misfire"] == {"catchUp": 7}
+    assert waiting.raw_options["misfire"] == encode_misfire(misfire)["misfire"]
     scheduler = await queue.get_scheduler("s")
     assert scheduler is not None
-    assert scheduler.repeat.misfire == CatchUp(7)
+    assert scheduler.repeat.misfire == misfire
+
+
+@pytest.mark.parametrize("misfire", [CatchUp(7), SkipLate(timedelta(minutes=1))])
+async def test_node_takes_a_missed_run_as_it_takes_every_late_run_and_no_run_is_doubled(
+    node: Node, queue: Queue, redis_url: str, misfire: CatchUp | SkipLate
+) -> None:
+    """It runs late and stands for all that were missed; the policy holds again for what our workers take."""
+    clock = FakeClock(datetime.now(UTC) - timedelta(minutes=10))
+    async with Queue(queue.name, redis_url, clock=clock) as past:
+        missed = await past.schedule("s", Repeat.cron("* * * * *", misfire=misfire), "tick", {"acts": [{}]})
+        assert missed.scheduled_for is not None
+    before = datetime.now(UTC)
+
+    [late] = await node_works(node, queue, 1)
+
+    assert late == to_ms(missed.scheduled_for)
+    [following] = await queue.jobs(["delayed", "waiting"])
+    assert following.scheduled_for is not None
+    assert before < following.scheduled_for <= datetime.now(UTC) + timedelta(minutes=1)
+    assert await queue.audit_schedulers() == []
+    later = FakeClock(following.scheduled_for + timedelta(minutes=3, seconds=30))
+    ran = Signal("ran")
+    worker = Worker(queue.name, redis_url, lambda job: ran(job.scheduled_for), clock=later)
+    async with worker:
+        await worker.wait_until_idle()
+    runs = [following.scheduled_for + timedelta(minutes=number) for number in range(4)]
+    assert [at for (at,) in ran.calls] == (runs if isinstance(misfire, CatchUp) else runs[3:])
 
 
 async def test_a_scheduler_that_node_writes_anew_has_no_misfire_policy_any_more(node: Node, queue: Queue) -> None:
@@ -293,3 +328,104 @@ async def test_both_run_a_pattern_immediately(node: Node, queue: Queue) -> None:
         assert job.scheduled_for is not None
         assert abs(job.scheduled_for - before) < timedelta(seconds=20)
         assert "immediately" not in job.raw_options["repeat"]
+
+
+@pytest.mark.parametrize(
+    ("rule", "make"),
+    [
+        ({"every": 3_600_000}, lambda start: Repeat.every(timedelta(hours=1), start=start)),
+        ({"pattern": "30 8 * * *", "tz": ZONE}, lambda start: Repeat.cron("30 8 * * *", zone=ZONE, start=start)),
+    ],
+)
+async def test_both_begin_at_the_start(
+    node: Node, queue: Queue, rule: dict[str, Any], make: Callable[[datetime], Repeat]
+) -> None:
+    await node.make("Queue", "q", queue.name)
+    start = (datetime.now(UTC) + timedelta(days=40)).replace(microsecond=0)
+    await node.call("q", "upsertJobScheduler", "theirs", {**rule, "startDate": to_ms(start)}, {"name": "tick"})
+    await queue.schedule("ours", make(start), "tick")
+
+    found = {scheduler.id: scheduler for scheduler in await queue.schedulers()}
+
+    assert found["ours"].next_run == found["theirs"].next_run >= start
+    assert found["ours"].repeat == found["theirs"].repeat
+
+
+async def test_we_end_a_pattern_that_node_made_at_its_end(node: Node, queue: Queue, redis_url: str) -> None:
+    await node.make("Queue", "q", queue.name)
+    end = datetime.now(UTC) + timedelta(seconds=2.5)
+    rule = {"pattern": EVERY_SECOND, "tz": ZONE, "endDate": to_ms(end)}
+    await node.call("q", "upsertJobScheduler", "s", rule, {"name": "tick", "data": {"acts": [{}]}})
+    async with Worker(queue.name, redis_url, Painter()):
+
+        async def over() -> bool:
+            return await queue.schedulers() == []
+
+        await eventually(over, "the scheduler has ended")
+    slots = [slot(job.id) for job in await queue.jobs("completed")]
+    assert slots
+    assert max(slots) <= to_ms(end)
+    assert (await queue.counts()).pending == 0
+
+
+async def test_we_keep_to_the_limit_of_one_that_node_made(node: Node, queue: Queue, redis_url: str) -> None:
+    await node.make("Queue", "q", queue.name)
+    await node.call("q", "upsertJobScheduler", "s", {"every": EVERY_MS, "limit": 3}, {"name": "tick"})
+
+    slots = await work(queue, redis_url, 3)
+
+    assert on_slots(slots, EVERY_MS)
+    assert (await queue.schedulers(), (await queue.counts()).pending) == ([], 0)
+
+
+async def test_a_hashed_pattern_that_node_made_keeps_its_place_with_us(
+    node: Node, queue: Queue, redis_url: str
+) -> None:
+    """The id of the scheduler decides: each run that we make is a minute after the one before."""
+    await node.make("Queue", "q", queue.name)
+    rule = {"pattern": "H * * * * *", "tz": "UTC", "limit": 5}
+    await node.call("q", "upsertJobScheduler", "s", rule, {"name": "tick"})
+    ran, clock = Signal("ran"), FakeClock(datetime.now(UTC) + timedelta(minutes=1))
+    worker = Worker(queue.name, redis_url, lambda job: ran(job.scheduled_for), clock=clock)
+    async with worker:
+        for _ in range(5):
+            await worker.wait_until_idle()
+            clock.advance(timedelta(minutes=1))
+    made = [at for (at,) in ran.calls][1:]
+    assert len(made) == 4
+    assert {later - earlier for earlier, later in pairwise(made)} == {timedelta(minutes=1)}
+    assert made[0].second == next_run(Repeat.cron("H * * * * *"), after=clock.now, seed="s").second
+
+
+@pytest.mark.parametrize("first", ["node", "we"])
+@pytest.mark.parametrize("waits", [True, False])
+async def test_both_take_turns_with_a_strategy_of_their_owners(
+    node: Node, queue: Queue, redis_url: str, first: str, *, waits: bool
+) -> None:
+    """Ours as a plain function and as a coroutine function; Node's is one that waits."""
+    every = timedelta(milliseconds=EVERY_MS)
+
+    def plain(after: datetime, repeat: Repeat, scheduler_id: str) -> datetime:
+        assert (repeat.pattern, scheduler_id) == ("high tide", "s")
+        return after + every - timedelta(milliseconds=to_ms(after) % EVERY_MS, microseconds=after.microsecond % 1000)
+
+    async def waiting(after: datetime, repeat: Repeat, scheduler_id: str) -> datetime:
+        return plain(after, repeat, scheduler_id)
+
+    strategy = waiting if waits else plain
+    if first == "node":
+        await node.make("Queue", "q", queue.name, {"slotMs": EVERY_MS})
+        await node.call("q", "upsertJobScheduler", "s", {"pattern": "high tide"}, {"name": "tick"})
+    else:
+        async with Queue(queue.name, redis_url, repeat_strategy=strategy) as scheduling:
+            await scheduling.schedule("s", Repeat.by_strategy("high tide"), "tick", {})
+
+    slots = [
+        *await work(queue, redis_url, 2, strategy),
+        *await node_works(node, queue, 2, slotMs=EVERY_MS),
+        *await work(queue, redis_url, 2, strategy),
+    ]
+
+    assert len(set(slots)) == 6
+    assert on_slots(slots, EVERY_MS)
+    assert all(at % EVERY_MS == 0 for at in slots)

@@ -101,6 +101,23 @@ async def test_a_job_that_came_due_in_a_pause_starts_at_once_afterwards(
         await started.wait(timeout=5)
 
 
+@pytest.mark.parametrize("where", [{}, {"priority": 3}, {"group": "family"}])
+async def test_a_delayed_job_whose_hash_is_gone_is_dropped(
+    queue: Queue, new_worker: Callable[..., Worker], redis: Redis, where: dict[str, Any]
+) -> None:
+    clock, ran = FakeClock(), Signal("ran")
+    lost = await queue.add("lost", delay=HOUR, **where)
+    await queue.add("kept", delay=HOUR, **where)
+    await redis.delete(queue.keys.job(lost.id))
+    clock.advance(2 * HOUR)
+
+    await drain(new_worker(lambda job: ran(job.name), clock=clock))
+
+    assert ran.calls == [("kept",)]
+    assert await redis.exists(queue.keys.job(lost.id)) == 0
+    assert (await queue.counts()).pending == 0
+
+
 async def test_a_stalled_job_comes_back_in_its_class_of_priority(
     queue: Queue, new_worker: Callable[..., Worker]
 ) -> None:

@@ -91,12 +91,19 @@ function listen(name, kind, object) {
 
 // Loaded when it is asked for: hardly any test traces.
 const tracing = () => import('./telemetry.mjs');
-const equipped = async (arg) => (arg?.telemetry === true ? { ...arg, telemetry: (await tracing()).telemetry() } : arg);
+// `slotMs: n` is a repeat strategy, which JSON cannot say: the next multiple of n ms, whatever the pattern.
+const strategy = (slotMs) => async (millis) => millis - (millis % slotMs) + slotMs;
+const equipped = async (arg) => ({
+  ...arg,
+  ...(arg.telemetry === true && { telemetry: (await tracing()).telemetry() }),
+  ...(arg.slotMs && { settings: { repeatStrategy: strategy(arg.slotMs) } }),
+});
 
 async function answer(request) {
   if (request.spans) return (await tracing()).spans();
   if (request.make) {
-    const object = MAKERS[request.make](...(await Promise.all((request.args ?? []).map(equipped))));
+    const args = (request.args ?? []).map((arg) => (arg && typeof arg === 'object' ? equipped(arg) : arg));
+    const object = MAKERS[request.make](...(await Promise.all(args)));
     named.set(request.as, object);
     listen(request.as, request.make, object);
     await object.waitUntilReady?.();
