@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import select
 import socket
 import socketserver
 import ssl
 import threading
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,8 +18,10 @@ import trustme
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from tests.waiting import eventually
 
 from carequeue import AccessRefused, ConnectionLost, Job, Queue, QueueEvents, Worker
+from carequeue.store.connection import connect
 from carequeue.testing import Signal
 
 if TYPE_CHECKING:
@@ -83,6 +87,51 @@ async def tls_before(redis_url: str, context: ssl.SSLContext) -> AsyncIterator[i
         for task in list(pumps):
             task.cancel()
         await asyncio.gather(*pumps, return_exceptions=True)
+
+
+class Front:
+    """Speaks TLS before the server at `redis_url`, and takes leave as Redis does: when its client has, and is freed."""
+
+    def __init__(self, redis_url: str, context: ssl.SSLContext) -> None:
+        self._upstream = ("127.0.0.1", int(redis_url.rpartition(":")[2].partition("/")[0]))
+        self._context = context
+        self.leaving = threading.Event()
+        """A client took leave; the server does not know it yet."""
+        self.pass_on = threading.Event()
+
+    @contextlib.contextmanager
+    def serving(self) -> Iterator[int]:
+        """Its port."""
+        front = self
+
+        class Connection(socketserver.BaseRequestHandler):
+            def handle(self) -> None:
+                with (
+                    contextlib.suppress(OSError),
+                    socket.create_connection(front._upstream) as up,
+                    front._context.wrap_socket(self.request, server_side=True) as client,
+                ):
+                    front._carry(client, up)
+
+        with serving(Connection) as port:
+            try:
+                yield port
+            finally:
+                self.pass_on.set()
+
+    def _carry(self, client: ssl.SSLSocket, up: socket.socket) -> None:
+        while True:
+            source = client if client.pending() else select.select([client, up], [], [])[0][0]
+            chunk = source.recv(65536)
+            if not chunk:
+                break
+            (up if source is client else client).sendall(chunk)
+        self.leaving.set()
+        self.pass_on.wait(20)
+        up.shutdown(socket.SHUT_WR)
+        while up.recv(65536):
+            pass
+        client.unwrap()
 
 
 async def works(connection: Any, name: str) -> None:
@@ -152,7 +201,13 @@ def refusing(context: ssl.SSLContext) -> Iterator[int]:
                     while socket.socket.recv(wrapped, 4096):
                         pass  # closing before the client does would take the alert away from it
 
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handshake) as server:
+    with serving(Handshake) as port:
+        yield port
+
+
+@contextlib.contextmanager
+def serving(handler: type[socketserver.BaseRequestHandler]) -> Iterator[int]:
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), handler) as server:
         server.daemon_threads = True
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
@@ -195,3 +250,28 @@ async def test_a_file_that_is_not_there_is_told(redis_url: str) -> None:
     with pytest.raises(ConnectionLost, match="No such file"):
         async with Queue("q", redis_url.replace("redis://", "rediss://") + "?ssl_ca_certs=/nowhere/ca.pem"):
             pass
+
+
+async def test_who_parts_over_tls_waits_until_the_server_knows(
+    redis_url: str, papers: Papers, redis: Redis, queue_name: str
+) -> None:
+    """It hung up at once, and the server could still pop a marker, for nobody: no worker woke for that job."""
+    front = Front(redis_url, papers.context())
+    with front.serving() as port:
+        client = connect(f"rediss://localhost:{port}?ssl_ca_certs={papers.ca}", block=timedelta(seconds=30))
+        own = await client.send("CLIENT", "ID")
+        waiting = asyncio.ensure_future(client.send("BZPOPMIN", queue_name, 30))
+        await eventually(lambda: is_blocked(redis, own), "the call blocks")
+        waiting.cancel()
+        parting = asyncio.create_task(client.part(20))
+        assert await asyncio.to_thread(front.leaving.wait, 10)
+        assert not parting.done()
+        front.pass_on.set()
+        await parting
+        await redis.zadd(queue_name, {"marker": 0})
+        assert await redis.zcard(queue_name) == 1
+        await client.aclose()
+
+
+async def is_blocked(redis: Redis, client_id: int) -> bool:
+    return any(int(entry["id"]) == client_id and "b" in entry["flags"] for entry in await redis.client_list())

@@ -16,7 +16,7 @@ from carequeue.store.connection import connect
 from carequeue.store.link import can_link
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from redis.asyncio import Redis
 
@@ -112,6 +112,37 @@ async def test_hanging_up_ends_a_blocking_call_on_the_server_too(redis_url: str,
 
     await eventually(gone, "the server forgets the call")
     await client.aclose()
+
+
+async def test_who_parts_is_gone_for_the_server_at_once_and_others_go_on(
+    client: LinkedRedis, redis: Redis, queue_name: str
+) -> None:
+    own = await client.send("CLIENT", "ID")
+    waiting = asyncio.ensure_future(client.send("BZPOPMIN", queue_name, 30))
+    await eventually(lambda: blocked(redis, own), "the call blocks")
+    waiting.cancel()
+
+    async def go_on() -> int:
+        return await client.send("CLIENT", "ID")
+
+    _, another = await asyncio.gather(client.part(10), go_on())
+    assert own != another
+    assert own not in {int(entry["id"]) for entry in await redis.client_list()}
+    assert await client.send("CLIENT", "ID") == another  # its link was not hung up
+
+
+async def test_who_parts_from_a_silent_server_waits_no_longer_than_it_said(
+    redis_url: str, queue_name: str, fault_proxy: Callable[[str], Awaitable[Any]]
+) -> None:
+    proxy = await fault_proxy(redis_url)
+    client = connect(proxy.url, block=timedelta(seconds=30))
+    assert await client.send("PING") == "PONG"
+    proxy.freeze()
+    waiting = asyncio.ensure_future(client.send("BZPOPMIN", queue_name, 30))
+    async with asyncio.timeout(10):
+        await client.part(0.2)
+    with pytest.raises(ConnectionError):
+        await waiting
 
 
 async def test_what_is_no_redis_is_told_and_not_waited_for() -> None:

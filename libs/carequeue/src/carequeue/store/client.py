@@ -48,14 +48,18 @@ class LinkedRedis(Redis):
 
     async def part(self, patience: float) -> None:
         """As `hang_up`, and return when the server knows, or after `patience` seconds."""
+        link = self._link
+        if link is None or link.loop is not asyncio.get_running_loop():
+            self.hang_up()
+            return
+        self._link = None  # who sends meanwhile gets a link that stays
         try:
-            if self._link is not None:
-                async with asyncio.timeout(patience):
-                    await self._link.part()
+            async with asyncio.timeout(patience):
+                await link.part()
         except TimeoutError:
             pass  # it does not answer: nothing to be sure of
         finally:
-            self.hang_up()
+            link.close()
 
     async def aclose(self, close_connection_pool: bool | None = None) -> None:
         self.hang_up()

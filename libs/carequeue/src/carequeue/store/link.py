@@ -90,8 +90,12 @@ class Link(asyncio.Protocol):
 
     async def part(self) -> None:
         """Hang up, and return when the server knows: what it does from then on, it does not do for this connection."""
-        if not self.closed and self._transport.can_write_eof():
-            self._transport.write_eof()
+        if not self.closed:
+            self.closed = True
+            if self._transport.can_write_eof():
+                self._transport.write_eof()
+            else:
+                self._transport.close()  # TLS: says goodbye, and waits until the other side has said it too
             await self._gone.wait()
         self.close()
 
