@@ -23,7 +23,9 @@ OLDEST = (6, 2)
 COMMAND = re.compile(r"'([A-Z]{3,})'")
 """The commands in a script; words among them that are none do not matter."""
 
-PRODUCER = ("add", "upsertScheduler")
+WHAT_TO_DO = "give it what docs/connections.md lists"
+
+PRODUCER = ("add", "upsertScheduler", "getScheduler")
 WORKER = (
     *("step", "checkStalled", "extendLocks", "getScheduler", "advanceScheduler", "updateProgress", "addLog"),
     *("takeRound", "auditSchedulers", "mendScheduler"),
@@ -40,12 +42,20 @@ class Rights(Scripts):
             NotPermitted: a command or the queue's keys are not permitted.
             ConnectionLost: Redis does not answer.
         """
-        commands = sorted({command for script in scripts for command in COMMAND.findall(load(script).text)})
-        if missing := cast("list[str]", await self._run("checkRights", *commands)):
+        commands = {command for script in scripts for command in COMMAND.findall(load(script).text)}
+        commands.add("EVAL")  # this script may be known already, others are not, or not for ever
+        if "checkStalled" in scripts:
+            commands.add("BZPOPMIN")  # how a worker waits
+        where = f"Redis at {address(self.client)} does not let this user"
+        try:
+            missing = cast("list[str]", await self._run("checkRights", *sorted(commands)))
+        except NotPermitted as error:
             raise NotPermitted(
-                f"Redis at {address(self.client)} does not let this user run {', '.join(missing)} on the keys of "
-                f"{self.keys.base}: give it what docs/connections.md lists"
-            )
+                f"{where} run scripts on the keys of {self.keys.base}, or touch them at all ({error.__cause__}): "
+                f"{WHAT_TO_DO}"
+            ) from error
+        if missing:
+            raise NotPermitted(f"{where} run {', '.join(missing)} on the keys of {self.keys.base}: {WHAT_TO_DO}")
 
 
 async def check_server(client: Redis, *, in_cluster: bool = False) -> None:
