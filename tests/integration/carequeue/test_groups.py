@@ -271,6 +271,17 @@ async def test_lifting_a_groups_rate_limit_wakes_a_worker(queue: Queue, new_work
     assert not await queue.lift_group_rate_limit("a")
 
 
+async def test_draining_in_tests_leaves_what_may_not_start(queue: Queue, new_worker: Callable[..., Worker]) -> None:
+    ledger = Ledger()
+    await queue.rate_limit_group("a", MINUTE)
+    await queue.pause_group("b")
+    for group_id in "abc":
+        await add_some(queue, group_id, 1)
+    await drain(new_worker(ledger))
+    assert [job_id for job_id, _ in ledger.started.calls] == ["c1"]
+    assert (await queue.counts()).waiting == 2
+
+
 async def test_raising_what_all_groups_may_do_wakes_a_worker(queue: Queue, new_worker: Callable[..., Worker]) -> None:
     ledger = Ledger(holds=True)
     await queue.set_group_defaults(concurrency=1)
@@ -479,3 +490,19 @@ async def test_settings_that_cannot_be_are_refused(queue: Queue, setting: str) -
         await getattr(queue, setting)("", 1)
     with pytest.raises(InvalidOption):
         await queue.set_group_defaults(concurrency=0)
+
+
+# Elsewhere
+
+
+async def test_in_a_cluster_whatever_a_group_is_called_is_in_the_slot_of_its_queue(own_cluster: str) -> None:
+    ids = ["{other}", "a:b:wait", "turns", "§ 7", "wait"]
+    async with Queue("{care}-paint", own_cluster) as queue:
+        await queue.set_group_defaults(concurrency=1, rate_limit=RateLimit(100, MINUTE), max_size=2)
+        for group_id in ids * 2:
+            await queue.add("paint", group=group_id)
+        assert {(group.id, group.waiting) async for group in queue.groups()} == {(group_id, 2) for group_id in ids}
+        ledger = Ledger()
+        await drain(Worker(queue.name, own_cluster, ledger))
+        assert set(ledger.peak.values()) == {1}
+        assert len(ledger.started.calls) == 10
