@@ -7,8 +7,10 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.waiting import eventually
 
 from carequeue import CatchUp, Job, JobState, Queue, Repeat, SkipLate, Telemetry
+from carequeue.store.commands import Commands, Step
 from carequeue.testing import FakeClock, Signal, drain
 from carequeue.wire.times import to_ms
 
@@ -131,6 +133,29 @@ async def test_a_run_that_a_worker_holds_is_living_even_before_the_next_one_is_m
         await asked.wait()
         assert await schedules.audit_schedulers() == []
         answer.set()
+        await worker.wait_until_idle()
+    assert ran.hours == [12]
+    assert (await schedules.counts()).delayed == 1
+
+
+async def test_a_run_of_a_worker_that_died_is_living_and_comes_back_by_itself(
+    schedules: Queue, redis: Redis, clock: FakeClock, new_worker: Callable[..., Worker]
+) -> None:
+    """It died before it made the next run, and its lock has ended."""
+    job = await schedules.schedule("s", Repeat.every(HOUR), "tick")
+    [taken] = (await Commands(schedules.client, schedules.keys).step(Step((), 1, clock.now_ms(), "dead", 0, 1))).jobs
+    assert taken.id == job.id
+
+    async def unlocked() -> bool:
+        return await redis.exists(schedules.keys.lock(job.id)) == 0
+
+    await eventually(unlocked, "the lock of a millisecond has run out")
+    assert await schedules.audit_schedulers() == []
+    ran, completed = Ran(), Signal("completed")
+    worker = new_worker(ran, clock=clock, stalled_interval=timedelta(milliseconds=50))
+    worker.on_completed(completed)
+    async with worker:
+        await completed.wait()
         await worker.wait_until_idle()
     assert ran.hours == [12]
     assert (await schedules.counts()).delayed == 1
@@ -313,6 +338,41 @@ async def test_audits_at_once_repair_each_once(
     for worker in workers:
         await worker.wait_until_idle()
     assert ran.hours == [13] * 20
+
+
+@pytest.mark.parametrize("options", [{}, {"priority": 3}, {"group": "family"}])
+async def test_audits_beside_busy_workers_lose_nothing_and_double_nothing(
+    queue: Queue, new_worker: Callable[..., Worker], options: Any
+) -> None:
+    """Nothing is kept, so a run that ended left no trace: an audit that took it for lost would run it again."""
+    schedulers, limit = 4, 25
+    ran, over, ended = list[tuple[str | None, datetime | None]](), asyncio.Event(), Signal("ended")
+
+    async def note(job: Job[Any]) -> None:
+        ran.append((job.scheduler_id, job.scheduled_for))
+
+    async def look() -> list[Any]:
+        found: list[Any] = []
+        while not over.is_set():
+            found += await queue.audit_schedulers()
+        return found
+
+    workers = [new_worker(note, concurrency=3, stalled_interval=timedelta(milliseconds=20)) for _ in range(2)]
+    repaired, interval = Signal("repaired"), timedelta(milliseconds=20)
+    for worker in workers:
+        worker.on_completed(ended)
+        worker.on_scheduler_repaired(repaired)
+    for number in range(schedulers):
+        repeat = Repeat.every(interval, limit=limit)
+        await queue.schedule(f"s{number}", repeat, "tick", keep_completed=False, **options)
+    async with asyncio.TaskGroup() as group, workers[0], workers[1]:
+        looks = [group.create_task(look()) for _ in range(2)]
+        await ended.wait(schedulers * limit, timeout=30)
+        over.set()
+    assert [look.result() for look in looks] == [[], []]
+    assert repaired.calls == []
+    assert len(ran) == len(set(ran)) == schedulers * limit
+    assert (await queue.schedulers(), (await queue.counts()).pending) == ([], 0)
 
 
 async def test_one_worker_in_each_interval_looks(
