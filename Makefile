@@ -45,6 +45,10 @@ test-zones: setup-dev ## random schedules of every kind in all zones against an 
 test-interop: setup-dev interop-setup ## against Node's BullMQ
 	$(PYTEST) tests/interop
 
+.PHONY: test-servers
+test-servers: setup-dev interop-setup ## carequeue on Redis 6.2 to 8 and Valkey 8 and 9, half an hour (ARGS="--quick", ARGS="--only 'Redis 8'")
+	$(BIN)/python tests/servers/run.py $(ARGS)
+
 .PHONY: test-e2e
 test-e2e: setup-dev ## the real processes, from a REST call to a mail and a push
 	$(PYTEST) tests/e2e

@@ -19,9 +19,10 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncSession
+from tests.redis_servers import RedisServer
 
 from carecircle.db.session import Database
-from carecircle_cli.engines import EmbeddedPostgres, EmbeddedValkey
+from carecircle_cli.engines import EmbeddedPostgres
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -43,7 +44,7 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     if given := os.environ.get("CARECIRCLE_TEST_REDIS_URL"):
         yield given
         return
-    server = EmbeddedValkey(tmp_path_factory.mktemp("valkey"), persistent=False)
+    server = RedisServer(tmp_path_factory.mktemp("valkey"))
     server.start()
     yield server.url()
     server.stop()

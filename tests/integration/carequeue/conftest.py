@@ -8,9 +8,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.redis_servers import Cluster
+from tests.redis_servers import Cluster, RedisServer
 
-from carecircle_cli.engines import EmbeddedValkey
 from carequeue import FlowProducer, Queue, Worker
 
 if TYPE_CHECKING:
@@ -57,9 +56,9 @@ async def pages(queue_name: str, redis_url: str) -> AsyncIterator[Queue]:
 
 
 @pytest.fixture
-def own_valkey(tmp_path: Path) -> Iterator[EmbeddedValkey]:
+def own_valkey(tmp_path: Path) -> Iterator[RedisServer]:
     """A server that the test may stop, kill and start again; what it acknowledged survives."""
-    server = EmbeddedValkey(tmp_path / "valkey")
+    server = RedisServer(tmp_path / "valkey", persistent=True)
     server.start()
     yield server
     server.stop()

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.documents import PageError, Program, Run, agrees, carry_out, programs_in, runs_of, write_programs
-
-from carecircle_cli.engines import EmbeddedValkey
+from tests.redis_servers import RedisServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -42,7 +41,7 @@ def test_every_block_of_python_is_a_program_that_is_run(page: Path) -> None:
 async def test_a_program_prints_what_its_page_says(programs: Sequence[Program], run: Run, tmp_path: Path) -> None:
     folder = tmp_path / "programs"
     folder.mkdir()
-    server = EmbeddedValkey(tmp_path / "valkey", persistent=False)
+    server = RedisServer(tmp_path / "valkey")
     server.start()
     try:
         write_programs(programs, folder, server.url())

@@ -28,12 +28,14 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.redis
 
+FILL = "for n = 1, 1000 do redis.call('SET', 'filler:' .. n, ('x'):rep(10000)) end"
+"""10 MB: a server that loads looks at what clients want every 2 MB."""
 Trouble = Callable[[RedisServer], Any]
 
 
 @pytest.fixture
 async def server(tmp_path: Path) -> AsyncIterator[RedisServer]:
-    server = RedisServer(tmp_path / "server", "--dir", str(made(tmp_path / "saved")), "--save", "3600 1")
+    server = RedisServer(tmp_path / "server", "--dir", str(made(tmp_path / "saved")), "--save", "3600", "1")
     server.start()
     yield server
     server.process.kill()
@@ -124,6 +126,8 @@ async def without_slots(server: RedisServer) -> AsyncGenerator[None]:
     ids=["MISCONF", "READONLY", "MASTERDOWN", "OOM", "NOREPLICAS", "BUSY"],
 )
 async def test_it_cannot_for_now(server: RedisServer, queue_name: str, trouble: Trouble, told: str) -> None:
+    if trouble is alone and (await ask(server, "INFO", "server"))["redis_version"].startswith("6."):
+        pytest.skip("before Redis 7 scripts write whatever min-replicas-to-write says")
     await through(trouble(server), told, queue_name, server.url())
 
 
@@ -186,14 +190,13 @@ async def test_a_server_that_loads_its_data_is_waited_for(server: RedisServer, t
     worker = Worker(queue_name, server.url(), nothing)
     worker.on_completed(done)
     worker.on_error(lambda error: errors(str(error)))
-    slow = RedisServer(
-        server.data_dir, "--dir", str(tmp_path / "saved"), "--key-load-delay", "20000",
-        "--loading-process-events-interval-bytes", "1024", port=server.port,
-    )  # fmt: skip
+    options = ("--dir", str(tmp_path / "saved"), "--key-load-delay", "3000")
+    slow = RedisServer(server.data_dir, *options, port=server.port)
     async with Queue(queue_name, server.url()) as queue, worker:
         await queue.add("job")
         await done.wait()
-        await ask(server, "EVAL", "for n = 1, 1000 do redis.call('SET', 'filler:' .. n, ('x'):rep(200)) end", 0)
+        await ask(server, "CONFIG", "SET", "rdbcompression", "no")
+        await ask(server, "EVAL", FILL, 0)
         await ask(server, "SAVE")
         server.process.kill()
         starting = asyncio.create_task(asyncio.to_thread(slow.start))
@@ -210,7 +213,6 @@ async def test_a_server_that_loads_its_data_is_waited_for(server: RedisServer, t
         try:
             await eventually(loads, "it says that it is loading")
             await eventually(lambda: any("LOADING" in text for (text,) in errors.calls), "the worker is told as well")
-            await ask(slow, "CONFIG", "SET", "key-load-delay", 0)
             await starting
             await queue.add("after")
             await done.wait(2)

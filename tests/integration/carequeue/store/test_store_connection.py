@@ -48,6 +48,8 @@ async def test_a_server_that_evicts_keys_is_refused(own_valkey: EmbeddedValkey) 
 
 async def test_a_server_that_may_not_write_is_lost_not_wrong(own_valkey: EmbeddedValkey) -> None:
     async with Queue("q", own_valkey.url()) as queue:
+        if (await queue.client.info("server"))["redis_version"].startswith("6."):
+            pytest.skip("before Redis 7 scripts write whatever min-replicas-to-write says")
         await queue.client.config_set("min-replicas-to-write", 1)
         with pytest.raises(NotReady, match="is not ready: NOREPLICAS"):
             await queue.add("paint")
@@ -57,6 +59,8 @@ async def test_a_server_that_may_not_write_is_lost_not_wrong(own_valkey: Embedde
 
 async def test_a_user_who_may_not_ask_the_server_about_itself_can_use_a_queue(own_valkey: EmbeddedValkey) -> None:
     async with connect(own_valkey.url()) as client:
+        if (await client.info("server"))["redis_version"].startswith("6."):
+            pytest.skip("before Redis 7 one part of a command cannot be forbidden")
         await client.execute_command(
             "ACL", "SETUSER", "shy", "on", ">pass", "~bull:*", "+@all", "-info", "-client|list"
         )
