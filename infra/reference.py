@@ -19,7 +19,21 @@ if TYPE_CHECKING:
 
 PAGE = Path(__file__).resolve().parents[1] / "libs/carequeue/docs/reference.md"
 MODULES = ("carequeue", "carequeue.testing", "carequeue.opentelemetry", "carequeue.prometheus")
-FIRST = ("queue", "worker", "job", "kind", "options", "repeat", "scheduler", "events", "flow", "children", "inspect")
+FIRST = (
+    "queue",
+    "worker",
+    "job",
+    "kind",
+    "options",
+    "repeat",
+    "scheduler",
+    "events",
+    "flow",
+    "children",
+    "inspect",
+    "states",
+    "search",
+)
 LAST = ("errors",)
 HEAD = """# Reference
 

@@ -88,6 +88,13 @@ class Side(ABC):
     async def steal_lock(self, job_id: str) -> None:
         await self.redis.set(f"{self.base}:{job_id}:lock", "somebody-else:1", px=60_000)
 
+    async def lose_place(self, job_id: str) -> None:
+        """Nothing holds the job any more: as BullMQ 5.66 left some behind."""
+        await self.redis.lrem(f"{self.base}:wait", 0, job_id)
+
+    async def count_priorities_as_of_old(self) -> None:
+        await self.redis.set(f"{self.base}:priority", "1")
+
     async def erase(self, job_id: str) -> None:
         await self.redis.delete(f"{self.base}:{job_id}")
 
@@ -214,6 +221,12 @@ class NodeDriver(Side):
     async def logs(self, job_id: str) -> Any:
         return (await self.call("q", "getJobLogs", job_id))["logs"]
 
+    async def log_count(self, job_id: str) -> Any:
+        return (await self.call("q", "getJobLogs", job_id, 0, 0))["count"]
+
+    async def clear_logs(self, job_id: str, *keep: int) -> None:
+        await self.job(job_id, "clearLogs", *keep)
+
     async def promote(self, job_id: str) -> None:
         await self.job(job_id, "promote")
 
@@ -247,6 +260,9 @@ class NodeDriver(Side):
     async def remove_deduplication(self, deduplication_id: str) -> Any:
         return bool(await self.call("q", "removeDeduplicationKey", deduplication_id))
 
+    async def remove_own_deduplication(self, job_id: str) -> Any:
+        return await self.job(job_id, "removeDeduplicationKey")
+
     async def metrics(self, kind: str, *places: int) -> Any:
         found = await self.call("q", "getMetrics", kind, *places)
         return [found["meta"]["count"], found["meta"]["prevCount"], found["data"], found["count"]]
@@ -256,6 +272,16 @@ class NodeDriver(Side):
 
     async def trim_events(self, most: int) -> Any:
         await self.call("q", "trimEvents", most)
+
+    async def meta(self) -> Any:
+        """By BullMQ's words; what is not set is left out."""
+        return {"version": await self.call("q", "getVersion"), **await self.call("q", "getMeta")}
+
+    async def remove_orphans(self) -> Any:
+        return await self.call("q", "removeOrphanedJobs")
+
+    async def remove_priority_key(self) -> Any:
+        return bool(await self.call("q", "removeDeprecatedPriorityKey"))
 
     async def set_global_concurrency(self, concurrency: int) -> Any:
         await self.call("q", "setGlobalConcurrency", concurrency)
@@ -306,6 +332,9 @@ class NodeDriver(Side):
     async def unschedule(self, scheduler_id: str) -> Any:
         return await self.call("q", "removeJobScheduler", scheduler_id)
 
+    async def scheduler_count(self) -> Any:
+        return await self.call("q", "getJobSchedulersCount")
+
     async def schedulers(self) -> Any:
         wanted = ("key", "name", "next", "pattern", "every", "tz", "limit", "iterationCount")
         found = await self.call("q", "getJobSchedulers", 0, -1, True)
@@ -316,6 +345,12 @@ class NodeDriver(Side):
 
     async def counts(self) -> Any:
         return await self.call("q", "getJobCounts", *STATES)
+
+    async def pending(self) -> Any:
+        return await self.call("q", "count")
+
+    async def job_ids(self, states: Sequence[str], start: int, end: int, ascending: bool) -> Any:
+        return await self.call("q", "getRanges", states, start, end, ascending)
 
     async def jobs(self, state: str) -> Any:
         return [job["id"] for job in await self.call("q", "getJobs", [state], 0, -1, True)]

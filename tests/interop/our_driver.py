@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
     from carequeue import HeldJob
 
-STATES = {"wait": "waiting"}
-
 
 class Careless(ManualWorker):
     """BullMQ's `getNextJob` hands out what is condemned or came too late, which ours ends; this does as BullMQ's."""
@@ -122,6 +120,12 @@ class OurDriver(Side):
     async def logs(self, job_id: str) -> Any:
         return await self._queue.logs(job_id)
 
+    async def log_count(self, job_id: str) -> Any:
+        return await self._queue.log_count(job_id)
+
+    async def clear_logs(self, job_id: str, keep: int = 0) -> None:
+        await self._queue.clear_logs(job_id, keep=keep)
+
     async def promote(self, job_id: str) -> None:
         with refusals():
             await self._queue.promote(job_id)
@@ -161,6 +165,12 @@ class OurDriver(Side):
     async def remove_deduplication(self, deduplication_id: str) -> Any:
         return await self._queue.remove_deduplication(deduplication_id)
 
+    async def remove_own_deduplication(self, job_id: str) -> Any:
+        job = await self._queue.get(job_id)
+        if job is None or job.deduplication_id is None:
+            return False
+        return await self._queue.remove_deduplication(job.deduplication_id, owner=job_id)
+
     async def metrics(self, kind: Any, start: int = 0, end: int = -1) -> Any:
         found = await self._queue.metrics(kind, start=start, end=end)
         return [found.total, found.noted_total, found.per_minute, found.minutes]
@@ -170,6 +180,24 @@ class OurDriver(Side):
 
     async def trim_events(self, most: int) -> Any:
         await self._queue.trim_events(most)
+
+    async def meta(self) -> Any:
+        meta = await self._queue.meta()
+        limit = meta.rate_limit
+        return _without_nones(
+            version=meta.version,
+            maxLenEvents=meta.max_events,
+            paused=meta.paused,
+            concurrency=meta.concurrency,
+            max=limit and limit.max,
+            duration=limit and limit.duration // timedelta(milliseconds=1),
+        )
+
+    async def remove_orphans(self) -> Any:
+        return await self._queue.remove_orphans()
+
+    async def remove_priority_key(self) -> Any:
+        return await self._queue.remove_priority_key()
 
     async def set_global_concurrency(self, concurrency: int) -> Any:
         with refusals():
@@ -210,8 +238,8 @@ class OurDriver(Side):
     async def drain(self, delayed: bool) -> None:
         await self._queue.drain(delayed=delayed)
 
-    async def clean(self, grace: int, limit: int, state: str) -> Any:
-        return sorted(await self._queue.clean(timedelta(milliseconds=grace), limit, STATES.get(state, state)))
+    async def clean(self, grace: int, limit: int, state: Any) -> Any:
+        return sorted(await self._queue.clean(timedelta(milliseconds=grace), limit, state))
 
     async def obliterate(self, force: bool) -> None:
         with refusals():
@@ -226,6 +254,9 @@ class OurDriver(Side):
 
     async def unschedule(self, scheduler_id: str) -> Any:
         return await self._queue.unschedule(scheduler_id)
+
+    async def scheduler_count(self) -> Any:
+        return await self._queue.scheduler_count()
 
     async def schedulers(self) -> Any:
         return [
@@ -257,6 +288,12 @@ class OurDriver(Side):
             "failed": counts.failed,
             "waiting-children": counts.waiting_children,
         }
+
+    async def pending(self) -> Any:
+        return (await self._queue.counts()).pending
+
+    async def job_ids(self, states: Any, start: int, end: int, ascending: bool) -> Any:
+        return await self._queue.job_ids(states, start=start, end=end, ascending=ascending)
 
     async def jobs(self, state: Any) -> Any:
         return [job.id for job in await self._queue.jobs(state, ascending=True)]

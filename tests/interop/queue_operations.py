@@ -13,6 +13,7 @@ def once(job_id: str, data: Any = None, *, more: dict[str, Any] | None = None, *
 
 
 LATER = {"delay": HOUR}
+SCHEDULED = [("schedule", "s", {"every": HOUR}, {"name": "tick", "data": {}})]
 KEEP_LAST = {"keepLastIfActive": True}
 
 DEDUPLICATING = [
@@ -267,4 +268,68 @@ COUNTING = [
     case("events_trimmed", add("a"), add("b"), ("trim_events", 1), add("c")),
 ]
 
-QUEUE_CASES = [*DEDUPLICATING, *LIMITING, *COUNTING]
+LOOKING = [
+    case(
+        "what_is_still_to_be_done_is_counted",
+        *[add("a"), add("b", priority=2), add("c", delay=HOUR), add("d"), ("take", 1), ("pending",)],
+    ),
+    case(
+        "what_holds_for_the_queue",
+        ("meta",),
+        ("set_global_concurrency", 3),
+        ("set_global_rate_limit", 5, MINUTE),
+        ("pause",),
+        ("meta",),
+        ("resume",),
+        ("remove_global_concurrency",),
+        ("remove_global_rate_limit",),
+        ("meta",),
+    ),
+    case(
+        "ids_without_the_jobs",
+        *[add(f"w{n}") for n in range(4)],
+        *[add(f"d{n}", delay=HOUR + n) for n in range(3)],
+        *[("job_ids", ["wait"], *span, ascending) for span in ((0, -1), (1, 2)) for ascending in (False, True)],
+        *[("job_ids", ["delayed"], *span, ascending) for span in ((0, -1), (1, 1)) for ascending in (False, True)],
+    ),
+    case(
+        "logs_counted_and_cleared",
+        add("a"),
+        ("log_count", "a"),
+        *[("log", "a", f"row {n}") for n in range(4)],
+        ("log_count", "a"),
+        ("clear_logs", "a", 3),
+        ("logs", "a"),
+        ("clear_logs", "a"),
+        ("log_count", "a"),
+    ),
+    case("schedulers_counted", ("scheduler_count",), *SCHEDULED, ("scheduler_count",)),
+]
+
+UPKEEP = [
+    case(
+        "orphans_removed",
+        *[add(name) for name in ("a", "b", "c")],
+        once("d"),
+        *SCHEDULED,
+        add("later", delay=HOUR),
+        *[("log", "b", "row"), ("lose_place", "b"), ("lose_place", "d")],
+        ("remove_orphans",),
+        ("remove_orphans",),
+        ("exists", "a", "b", "c", "d", "later"),
+    ),
+    case("old_priority_key_removed", ("count_priorities_as_of_old",), *[("remove_priority_key",)] * 2),
+    case(
+        "own_window_opened",
+        once("a"),
+        ("remove_own_deduplication", "a"),
+        once("b"),
+        ("remove_own_deduplication", "a"),
+        ("deduplication_job", "d"),
+        add("c"),
+        ("remove_own_deduplication", "c"),
+    ),
+    case("cleaned_by_the_other_name", add("a"), add("b"), ("clean", 0, 1, "wait"), ("clean", 0, 0, "waiting")),
+]
+
+QUEUE_CASES = [*DEDUPLICATING, *LIMITING, *COUNTING, *LOOKING, *UPKEEP]

@@ -243,7 +243,7 @@ async def test_a_job_that_fails_by_hand_leaves_one_too(queue: Queue, letters: Qu
         assert held is not None
         await held.fail("torn")
         assert await worker.next_job() is None
-    assert [(letter.name, letter.reason) for letter in await all_of(letters)] == [("a", "torn"), ("b", "expired")]
+    assert [(letter.name, letter.reason) for letter in await all_of(letters)] == [("b", "expired"), ("a", "torn")]
     with pytest.raises(InvalidOption, match="another queue"):
         ManualWorker(queue.name, redis_url, dead_letters=queue.name)
 
@@ -335,7 +335,7 @@ async def test_all_are_put_back_or_those_that_are_meant(queue: Queue, letters: Q
     await failed(queue, letters, new_worker, "a", "b", "a", "c", "a")
     await letters.add("no letter")
     assert await letters.replay_all(name="a", count=2) == 2
-    assert [letter.name for letter in await all_of(letters)] == ["b", "c", "a"]
+    assert [letter.name for letter in await all_of(letters)] == ["a", "c", "b"]
     assert await letters.replay_all(where=lambda letter: letter.data == {"to": "c"}) == 1
     assert await letters.replay_all() == 2
     assert (await letters.counts()).waiting == 1

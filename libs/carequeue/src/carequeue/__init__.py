@@ -2,6 +2,7 @@
 
 from carequeue.audit import SchedulerRepair
 from carequeue.children import Child, ChildCounts, Children, ChildState
+from carequeue.clients import ListenerInfo, WorkerInfo
 from carequeue.dead_letters import DeadLetter
 from carequeue.error_groups import ErrorGroup, ErrorScan
 from carequeue.errors import (
@@ -45,10 +46,11 @@ from carequeue.flow import Flow, FlowNode, FlowProducer
 from carequeue.group import Group
 from carequeue.groups import GroupInfo, GroupSettings, GroupStatus
 from carequeue.held import HeldJob
-from carequeue.inspect import Counts, Inspector, WorkerInfo
+from carequeue.inspect import Inspector
 from carequeue.job import Job, JobState
 from carequeue.kind import JobKind, NewJob
 from carequeue.manual import ManualWorker
+from carequeue.meta import QueueMeta
 from carequeue.metrics import Metrics
 from carequeue.misfire import CatchUp, RunOnce, SkipLate
 from carequeue.once import Claim, OnceStore, RedisOnce, once
@@ -64,7 +66,9 @@ from carequeue.options import (
 from carequeue.queue import Queue
 from carequeue.repeat import Repeat, next_run
 from carequeue.scheduler import Scheduler
+from carequeue.search import JobPage
 from carequeue.server_clock import ServerClock
+from carequeue.states import Counts
 from carequeue.telemetry import Telemetry
 from carequeue.timetable import RepeatStrategy
 from carequeue.worker import (
@@ -120,8 +124,10 @@ __all__ = [
     "JobLocked",
     "JobNotFound",
     "JobOptions",
+    "JobPage",
     "JobState",
     "KeepJobs",
+    "ListenerInfo",
     "LockLost",
     "ManualWorker",
     "Metrics",
@@ -138,6 +144,7 @@ __all__ = [
     "Queue",
     "QueueEvents",
     "QueueEventsProducer",
+    "QueueMeta",
     "QueueNotPaused",
     "RateLimit",
     "RateLimited",

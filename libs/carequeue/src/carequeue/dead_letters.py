@@ -85,9 +85,9 @@ class DeadLetters(Failures):
     """The letters in a queue."""
 
     async def letters(self, *, page: int = PAGE) -> AsyncIterator[DeadLetter]:
-        """The letters that nobody has dealt with: those that wait, and those that a worker failed at. The oldest first.
+        """The letters that nobody has dealt with: those that wait, the newest first, and those that a worker failed at.
 
-        Other jobs of the queue are passed over.
+        They are read as `find` reads jobs. Other jobs of the queue are passed over.
         """
         async for job in self.iterate(("waiting", "prioritized", "delayed", "failed"), page):
             if "letterOf" in job.raw_options:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from carequeue import exposition
+from carequeue.clients import ListenerInfo, WorkerInfo, listeners_among, workers_among
 from carequeue.error_groups import scan
 from carequeue.errors import InvalidOption, JobFailed, JobNotFound
 from carequeue.job import Job, JobState
+from carequeue.meta import QueueMeta, meta_of
 from carequeue.metrics import Metrics, metrics_of
 from carequeue.options import MAX_PRIORITY
 from carequeue.scheduler import Scheduler, find, listing
+from carequeue.search import JobPage, look
+from carequeue.states import Counts, State, wire_states
 from carequeue.store.connected import Connected
 from carequeue.store.connection import client_name
 from carequeue.store.reading import Reading
@@ -23,66 +26,18 @@ from carequeue.wire.keys import QueueKeys
 from carequeue.wire.times import to_ms
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
     from datetime import datetime, timedelta
 
     from carequeue.error_groups import ErrorGroup, ErrorScan
     from carequeue.events import QueueEvents
     from carequeue.kind import JobKind
-    from carequeue.store.administration import WireState
     from carequeue.store.connection import Connection
 
 P = TypeVar("P")
 
 PAGE = 1000
 """Jobs that one call reads at the most."""
-
-State = JobState | Literal["waiting", "prioritized", "delayed", "active", "completed", "failed", "waiting-children"]
-
-WIRE_STATES: dict[JobState, tuple[WireState, ...]] = {
-    # BullMQ up to 5 parked the jobs of a paused queue in `paused`; they wait like the others, and so do those of groups
-    JobState.WAITING: ("wait", "paused", "groups:waiting"),
-    JobState.PRIORITIZED: ("prioritized",),
-    JobState.DELAYED: ("delayed",),
-    JobState.ACTIVE: ("active",),
-    JobState.COMPLETED: ("completed",),
-    JobState.FAILED: ("failed",),
-    JobState.WAITING_CHILDREN: ("waiting-children",),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """How many jobs are in each state. In a paused queue jobs wait as usual, but nobody takes them."""
-
-    waiting: int
-    prioritized: int
-    delayed: int
-    active: int
-    completed: int
-    failed: int
-    waiting_children: int
-    paused: bool
-
-    @property
-    def pending(self) -> int:
-        """What is still to be run, later or now, without what is active."""
-        return self.waiting + self.prioritized + self.delayed + self.waiting_children
-
-    @property
-    def by_state(self) -> dict[str, int]:
-        """The numbers by the names of the states, in BullMQ's order."""
-        return {state.value: getattr(self, state.name.lower()) for state in sorted(JobState)}
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerInfo:
-    """A worker that is connected, ours or another client's."""
-
-    name: str | None
-    address: str
-    connected_seconds: int
-    idle_seconds: int
 
 
 class Inspector(Connected):
@@ -180,38 +135,57 @@ class Inspector(Connected):
         """The jobs on the places `start` to `end` (included; -1: the last), the newest first unless `ascending`.
 
         Several states are read one after the other, as if they were one list. `ascending` is by time for finished jobs,
-        by when they are due for delayed ones, and else the order in which workers take them.
+        by when they are due for delayed ones, and else the order in which workers take them. Jobs that come and go move
+        the others' places: `search` is for going through a queue that is at work.
         """
-        wire = _wire_states(states)
-        if start < 0 or end < -1:
-            raise InvalidOption(f"places count from 0, and only an end of -1 means the last, got {start} to {end}")
+        wire = wire_states(states)
         found: list[Job[Any]] = []
-        while end == -1 or start <= end:
-            wanted = PAGE if end == -1 else min(PAGE, end - start + 1)
-            places, page = await self._reading.page(wire, start, wanted, ascending=ascending)
+        for first, count in _spans(start, end):
+            places, page = await self._reading.page(wire, first, count, ascending=ascending)
             found += [self._job(job_id, fields) for job_id, fields in page]
-            start += wanted
-            if places <= wanted:
+            if places <= count:
                 break
         return found
 
-    async def iterate(self, states: State | Iterable[State], page: int = 100) -> AsyncIterator[Job[Any]]:
-        """Every job of a state (or several), the oldest first, read page by page.
+    async def job_ids(
+        self, states: State | Iterable[State], *, start: int = 0, end: int = -1, ascending: bool = False
+    ) -> list[str]:
+        """The same as `jobs` with the ids alone, without reading the jobs: what is in a state now."""
+        wire = wire_states(states)
+        found: list[str] = []
+        for first, count in _spans(start, end):
+            places, page = await self._reading.page_of_ids(wire, first, count, ascending=ascending)
+            found += page
+            if places <= count:
+                break
+        return found
 
-        Jobs that come or go meanwhile may shift the places of others: none is seen twice, but one may be missed.
+    async def search(
+        self,
+        states: State | Iterable[State],
+        *,
+        name: str | None = None,
+        where: Callable[[Job[Any]], bool] | None = None,
+        after: str | None = None,
+        size: int = 100,
+    ) -> JobPage:
+        """Those of the next `size` jobs with a name, or for which `where(job)` holds, or both; and where to go on.
+
+        Go on with `after=page.next` until that is None. A job that stays where it is meanwhile (its state, and in it
+        its priority or due time) is on one of the pages, whatever others do; one that moves may be on two, or on none.
+        Jobs that wait or are active come the newest first, others as `jobs(…, ascending=True)` has them.
+
+        Raises:
+            InvalidOption: no such state, or `after` is not the `next` of a page of these states.
         """
-        wire = _wire_states(states)
-        start = 0
-        seen: set[str] = set()
-        while True:
-            places, jobs = await self._reading.page(wire, start, page, ascending=True)
-            for job_id, fields in jobs:
-                if job_id not in seen:
-                    seen.add(job_id)
-                    yield self._job(job_id, fields)
-            start += page
-            if places <= page:
-                return
+        found, behind = await look(self._reading, wire_states(states), after, size)
+        jobs = [self._job(job_id, fields) for job_id, fields in found]
+        return JobPage([job for job in jobs if _is_meant(job, name, where)], behind)
+
+    async def iterate(self, states: State | Iterable[State], page: int = 100) -> AsyncIterator[Job[Any]]:
+        """Every job of a state (or several), read page by page as `search` reads them; none is told twice."""
+        async for job in self.find(states, page=page):
+            yield job
 
     async def find(
         self,
@@ -225,9 +199,19 @@ class Inspector(Connected):
 
         Every job of these states is read: stop when you have what you want.
         """
-        async for job in self.iterate(states, page):
-            if (name is None or job.name == name) and (where is None or where(job)):
-                yield job
+        asked: list[State] = [states] if isinstance(states, str) else list(states)
+        after: str | None = None
+        seen: set[str] = set()
+        while True:
+            found = await self.search(asked, after=after, size=page)
+            for job in found.jobs:
+                if job.id not in seen:
+                    seen.add(job.id)
+                    if _is_meant(job, name, where):
+                        yield job
+            after = found.next
+            if after is None:
+                return
 
     async def error_groups(self, *, limit: int | None = 50, newest: int | None = None) -> list[ErrorGroup]:
         """The failed jobs by what they failed of, those groups with most jobs first, at most `limit` of them.
@@ -283,6 +267,10 @@ class Inspector(Connected):
         """The rows of a job's log from `start` to `end` (included), the oldest first."""
         return await self._reading.logs(job_id, start, end)
 
+    async def log_count(self, job_id: str) -> int:
+        """How many rows a job's log has."""
+        return await self._reading.log_count(job_id)
+
     async def deduplication_job(self, deduplication_id: str) -> str | None:
         """The id of the job that keeps others with this deduplication id out; None if one may be added."""
         return await self._reading.text(self.keys.deduplication(deduplication_id))
@@ -299,35 +287,39 @@ class Inspector(Connected):
         """How many jobs ended, and in which minute, from minute `start` to `end` (included), 0 being the newest.
 
         Only workers with `max_data_points` count.
+
+        Raises:
+            InvalidOption: neither "completed" nor "failed".
         """
+        if kind not in ("completed", "failed"):
+            raise InvalidOption(f"jobs end as 'completed' or 'failed', got {kind!r}")
         return metrics_of(*await self._reading.metrics(kind, start, end))
 
     async def is_paused(self) -> bool:
         """Whether the whole queue is paused: no worker anywhere takes a job."""
         return await self._reading.is_paused()
 
+    async def meta(self) -> QueueMeta:
+        """What holds for the queue as a whole, and which client's version of the data model it has."""
+        return meta_of(await self._reading.meta())
+
     async def workers(self) -> list[WorkerInfo]:
         """The workers of this queue that are connected, of whatever language. Some hosts do not tell: then none."""
-        plain = client_name(self.keys.prefix, self.name)
-        found: list[WorkerInfo] = []
-        for entry in await self._reading.clients():
-            connection = entry.get("name", "")
-            if connection == plain or connection.startswith(f"{plain}:w:"):
-                found.append(
-                    WorkerInfo(
-                        name=connection.removeprefix(f"{plain}:w:") if connection != plain else None,
-                        address=entry.get("addr", ""),
-                        connected_seconds=int(entry.get("age", "0")),
-                        idle_seconds=int(entry.get("idle", "0")),
-                    )
-                )
-        return found
+        return workers_among(await self._reading.clients(), client_name(self.keys.prefix, self.name))
+
+    async def listeners(self) -> list[ListenerInfo]:
+        """Those who hear the queue's events, `QueueEvents` of whatever language. Some hosts do not tell: then none."""
+        return listeners_among(await self._reading.clients(), client_name(self.keys.prefix, self.name))
 
     # Schedulers
 
     async def schedulers(self, *, start: int = 0, end: int = -1) -> list[Scheduler]:
         """The schedulers that have a run to come, those due first first."""
         return await listing(self._scheduling, start, end)
+
+    async def scheduler_count(self) -> int:
+        """How many schedulers there are, without reading them."""
+        return await self._reading.scheduler_count()
 
     async def get_scheduler(self, scheduler_id: str) -> Scheduler | None:
         """The scheduler with this id; None if there is none or it has ended."""
@@ -346,10 +338,14 @@ class Inspector(Connected):
         return codec.job(job_id, fields)
 
 
-def _wire_states(states: State | Iterable[State]) -> Sequence[WireState]:
-    asked = [states] if isinstance(states, str) else list(states)
-    try:
-        return [wire for state in asked for wire in WIRE_STATES[JobState(state)]]
-    except ValueError as error:
-        known = ", ".join(JobState)
-        raise InvalidOption(f"there is no such state: {error}; the states are {known}") from error
+def _spans(start: int, end: int) -> Iterator[tuple[int, int]]:
+    """The places `start` to `end` in pieces that one call reads: the first of each, and how many."""
+    if start < 0 or end < -1:
+        raise InvalidOption(f"places count from 0, and only an end of -1 means the last, got {start} to {end}")
+    while end == -1 or start <= end:
+        yield start, PAGE if end == -1 else min(PAGE, end - start + 1)
+        start += PAGE
+
+
+def _is_meant(job: Job[Any], name: str | None, where: Callable[[Job[Any]], bool] | None) -> bool:
+    return (name is None or job.name == name) and (where is None or where(job))

@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, overload
 
 from carequeue.children import Children
 from carequeue.errors import InvalidOption, JobNotFound
 from carequeue.groups import Groups
-from carequeue.inspect import WIRE_STATES, State
-from carequeue.job import Job, JobState
 from carequeue.kind import JobKind, NewJob, new_job
 from carequeue.options import MAX_PRIORITY, ZERO, JobOptions, JobWords, ParentRef
-from carequeue.schedules import Schedules
-from carequeue.store.administration import AT_ONCE, Administration
+from carequeue.store.administration import Administration
 from carequeue.store.commands import DEFAULT_MAX_EVENTS, Commands
 from carequeue.store.connection import check_together
 from carequeue.store.flows import Flows
 from carequeue.store.server import PRODUCER, Rights
+from carequeue.upkeep import Upkeep
 from carequeue.wire.codec import Codec, JobEncoder, encode_data
 from carequeue.wire.json_text import stringify
 from carequeue.wire.keys import split_job_key
-from carequeue.wire.times import from_ms, span_ms, to_ms
+from carequeue.wire.times import from_ms, span_ms
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from datetime import datetime, timedelta
+    from datetime import timedelta
 
     from carequeue.clock import Clock
+    from carequeue.job import Job
     from carequeue.store.connection import Connection
     from carequeue.telemetry import Telemetry
     from carequeue.timetable import RepeatStrategy
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
 P = TypeVar("P")
 
 
-class Queue(Schedules, Groups):
+class Queue(Upkeep, Groups):
     """A queue by its name: `async with Queue("reminders", "redis://localhost") as queue`.
 
     `connection` is a URL, or a ready client, which stays yours to close (docs/connections.md). `default_options` hold
@@ -214,9 +213,22 @@ class Queue(Schedules, Groups):
         """
         return await self._commands.add_log(job_id, row, keep)
 
-    async def remove_deduplication(self, deduplication_id: str) -> bool:
-        """Let the next job with this deduplication id be added, whatever became of the last; False if one could be."""
-        return await self._administration.close_window(deduplication_id)
+    async def clear_logs(self, job_id: str, *, keep: int = 0) -> None:
+        """Remove the rows of a job's log, except the newest `keep`.
+
+        Raises:
+            InvalidOption: a negative `keep`.
+        """
+        if keep < 0:
+            raise InvalidOption(f"keep is 0 or more rows, got {keep}")
+        await self._administration.trim_log(job_id, keep)
+
+    async def remove_deduplication(self, deduplication_id: str, *, owner: str | None = None) -> bool:
+        """Let the next job with this deduplication id be added, whatever became of the last; False if one could be.
+
+        `owner`: only if it is the job with this id that keeps others out.
+        """
+        return await self._administration.close_window(deduplication_id, owner)
 
     # Parents and children
 
@@ -236,7 +248,7 @@ class Queue(Schedules, Groups):
         """
         return await Flows(self.client, self.keys).leave_parent(job_id, self._now())
 
-    # All jobs
+    # The queue
 
     async def pause(self) -> None:
         """Let no worker anywhere take a job; what is active goes on."""
@@ -247,74 +259,6 @@ class Queue(Schedules, Groups):
         """Let workers take jobs again."""
         await self._administration.resume()
         self.telemetry.emit("queue.resumed", queue=self.name)
-
-    async def retry_all(
-        self,
-        state: Literal["failed", "completed"] = "failed",
-        *,
-        until: datetime | None = None,
-        limit: int | None = None,
-    ) -> int:
-        """Run finished jobs again, the oldest first, each in its class of priority; returns how many.
-
-        `until` leaves out those that finished later, `limit` bounds the number.
-        """
-        before = to_ms(until) if until is not None else self._now()
-        put_back = 0
-        while limit is None or put_back < limit:
-            wanted = AT_ONCE if limit is None else min(AT_ONCE, limit - put_back)
-            moved = await self._administration.retry_all(state, self._now(), until=before, limit=wanted)
-            put_back += moved
-            if moved < wanted:
-                break
-        return put_back
-
-    async def promote_all(self) -> int:
-        """Let every job that is delayed now run at once, in its class of priority; returns how many."""
-        left = (await self.counts()).delayed
-        promoted = 0
-        while left > promoted:
-            moved = await self._administration.promote_all(min(AT_ONCE, left - promoted))
-            promoted += moved
-            if moved == 0:
-                break
-        return promoted
-
-    async def drain(self, *, delayed: bool = False) -> None:
-        """Remove every job that waits, with `delayed` the delayed ones too. Next runs of schedulers stay."""
-        await self._administration.drain(self._now(), delayed=delayed)
-
-    async def clean(self, grace: timedelta, limit: int = 0, state: State = JobState.COMPLETED) -> list[str]:
-        """Remove jobs of a state that are older than `grace`, at most `limit` (0: all), and return their ids.
-
-        Finished jobs count from when they finished, others from when they were added. What a worker holds stays.
-        """
-        now = self._now()
-        removed: list[str] = []
-        for wire in WIRE_STATES[JobState(state)]:
-            while limit == 0 or len(removed) < limit:
-                wanted = AT_ONCE if limit == 0 else min(AT_ONCE, limit - len(removed))
-                gone = await self._administration.clean(now, wire, now - span_ms(grace), wanted)
-                removed += gone
-                if len(gone) < wanted:
-                    break
-        self.telemetry.emit("queue.cleaned", queue=self.name, state=str(state), count=len(removed))
-        return removed
-
-    async def trim_events(self, most: int) -> int:
-        """Keep the newest `most` events and return how many went. By itself a queue keeps about `max_events`."""
-        if most < 0:
-            raise InvalidOption(f"events are trimmed to 0 or more, got {most}")
-        return await self._administration.trim_events(most)
-
-    async def obliterate(self, *, force: bool = False) -> None:
-        """Delete the queue with all its jobs. It must be paused; `force` takes jobs from under their workers too.
-
-        Raises:
-            QueueNotPaused: it is not paused, or jobs are active and `force` is not said.
-        """
-        while await self._administration.obliterate(self._now(), force=force):
-            pass
 
     @property
     def _commands(self) -> Commands:

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast, overload
 
 from carequeue.children import Child, ChildCounts, Children, ChildState
-from carequeue.inspect import Counts, Inspector
+from carequeue.inspect import Inspector
 from carequeue.kind import JobKind, NewJob
 from carequeue.options import JobOptions
 from carequeue.wire.codec import Codec, encode_job
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from typing import TypeVar
 
     from carequeue.job import Job
+    from carequeue.states import Counts
     from carequeue.worker import Worker
 
     P = TypeVar("P")

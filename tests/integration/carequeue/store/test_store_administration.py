@@ -12,6 +12,7 @@ from carequeue.store.commands import Finish
 
 if TYPE_CHECKING:
     from carequeue.store.administration import Administration
+    from carequeue.store.reading import Reading
 
 NOW = 1_795_500_000_000
 SECOND = 1000
@@ -341,29 +342,85 @@ async def scheduled(hand: Any, look: Any, keys: Any, **changes: Any) -> str:
     return run
 
 
-@pytest.mark.parametrize("delayed", [False, True])
-async def test_draining_removes_what_waits_and_maybe_what_is_delayed(
-    administration: Administration, hand: Any, look: Any, keys: Any, delayed: bool
+@pytest.mark.parametrize("state", ["wait", "prioritized", "paused", "delayed"])
+async def test_draining_removes_some_of_a_state_those_that_come_first_first(
+    administration: Administration, hand: Any, look: Any, keys: Any, state: Any
 ) -> None:
     await bring(hand, look, "active", "held")
-    for state in ("wait", "prioritized", "paused", "delayed"):
-        await bring(hand, look, state, f"in-{state}")
-    run = await scheduled(hand, look, keys)
-    await administration.drain(NOW, delayed=delayed)
-    assert await look.waiting() == [run]
-    assert await look.places("in-delayed") == ([] if delayed else ["delayed"])
+    for place in range(5):
+        await bring(hand, look, state, f"j{place}")
+
+    assert await administration.drain(NOW, state, 3) == (3, 0)
+
+    assert [await look.job(f"j{place}") for place in range(3)] == [{}, {}, {}]
+    assert [await look.places(f"j{place}") for place in range(5)] == [[], [], [], [state], [state]]
+    assert await administration.drain(NOW, state, 3) == (2, 0)
+    assert await administration.drain(NOW, state, 3) == (0, 0)
     assert await look.places("held") == ["active"]
-    for state in ("wait", "prioritized", "paused"):
-        assert (await look.places(f"in-{state}"), await look.job(f"in-{state}")) == ([], {})
 
 
-async def test_draining_spares_next_runs_of_schedulers_in_every_state(
-    administration: Administration, hand: Any, look: Any, keys: Any
+@pytest.mark.parametrize("state", ["wait", "prioritized", "delayed"])
+async def test_draining_spares_next_runs_of_schedulers_where_they_are(
+    administration: Administration, hand: Any, look: Any, keys: Any, state: Any
 ) -> None:
-    await hand.add("x", delay=SECOND)
-    run = await scheduled(hand, look, keys, delay=SECOND)
-    await administration.drain(NOW, delayed=True)
-    assert await look.ranked(keys.delayed) == [run]
+    changes: dict[str, Any] = {"prioritized": {"priority": 3}, "delayed": {"delay": SECOND}}.get(state, {})
+    await hand.add("a", **changes)
+    run = await scheduled(hand, look, keys, **changes)
+    await hand.add("b", "c", **changes)
+
+    assert await administration.drain(NOW, state, 3) == (2, 1)
+
+    assert [await look.places(name) for name in ("a", run, "b", "c")] == [[], [state], [], [state]]
+    if state == "wait":
+        assert await look.waiting() == [run, "c"]
+    assert await administration.drain(NOW, state, 4) == (1, 1)
+
+
+async def test_orphans_are_deleted_and_nothing_else(
+    administration: Administration, reading: Reading, hand: Any, look: Any, keys: Any
+) -> None:
+    for state in reversed(STATES):  # those that are taken first: else it would be another one
+        await bring(hand, look, state, f"in-{state}")
+    await hand.add("lost")
+    await look.redis.hset(keys.job("lost"), "deid", "d")
+    await look.redis.set(keys.deduplication("d"), "lost")
+    await hand.add("held", "kept")
+    for job_id in ("lost", "held", "kept"):
+        await look.redis.lrem(keys.wait, 0, job_id)
+    await look.redis.set(keys.lock("held"), "hand:1")
+    await look.redis.hset(keys.scheduler("s"), mapping={"name": "s", "data": "{}", "opts": "{}"})
+    cursor, found = await reading.scan_hashes("0", 10_000)
+    assert cursor == "0"
+
+    assert await administration.remove_orphans(sorted(found, reverse=True), NOW, 1) == 1
+    assert await look.job("lost") == {}
+    assert await administration.remove_orphans(found, NOW, 100) == 1
+
+    assert await look.job("kept") == {}
+    assert await look.redis.get(keys.deduplication("d")) is None
+    assert await look.job("held") != {}
+    assert await look.redis.exists(keys.scheduler("s")) == 1
+    for state in STATES:
+        assert (await look.places(f"in-{state}"), bool(await look.job(f"in-{state}"))) == ([state], True)
+
+
+async def test_a_window_is_closed_whoever_owns_it_or_only_for_its_owner(
+    administration: Administration, look: Any, keys: Any
+) -> None:
+    await look.redis.set(keys.deduplication("d"), "a")
+    assert await administration.close_window("d", "b") is False
+    assert await administration.close_window("d", "a") is True
+    await look.redis.set(keys.deduplication("d"), "a")
+    assert await administration.close_window("d", None) is True
+    assert await administration.close_window("d", None) is False
+
+
+async def test_a_log_is_cut_to_its_newest_rows(administration: Administration, look: Any, keys: Any) -> None:
+    await look.redis.rpush(keys.logs("a"), "one", "two", "three")
+    await administration.trim_log("a", 2)
+    assert await look.redis.lrange(keys.logs("a"), 0, -1) == ["two", "three"]
+    await administration.trim_log("a", 0)
+    assert await look.redis.exists(keys.logs("a")) == 0
 
 
 @pytest.mark.parametrize(

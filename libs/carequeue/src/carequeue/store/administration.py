@@ -9,7 +9,7 @@ from carequeue.store.connection import redis_errors
 from carequeue.store.script import Scripts
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 AT_ONCE = 1000
 """Jobs that one call handles; more would keep other clients waiting."""
@@ -69,23 +69,36 @@ class Administration(Scripts):
         flat = [part for pair in fields.items() for part in pair]
         return cast("str", await self._run("publishEvent", "" if most is None else most, *flat))
 
-    async def close_window(self, deduplication_id: str) -> bool:
-        with redis_errors(self.client):
-            return await self._execute("DEL", self.keys.deduplication(deduplication_id)) == 1
+    async def close_window(self, deduplication_id: str, owner: str | None) -> bool:
+        return await self._run("closeWindow", deduplication_id, owner or "") == 1
 
-    async def drain(self, now: int, *, delayed: bool) -> None:
-        await self._run("drain", now, "1" if delayed else "")
+    async def trim_log(self, job_id: str, keep: int) -> None:
+        command = ("LTRIM", self.keys.logs(job_id), -keep, -1) if keep else ("DEL", self.keys.logs(job_id))
+        with redis_errors(self.client):
+            await self._execute(*command)
+
+    async def drain(self, now: int, state: WireState, count: int) -> tuple[int, int]:
+        """Look at `count` jobs of a state that waits: how many went, and how many of these stay."""
+        removed, stay = cast("list[int]", await self._run("drain", now, state, count))
+        return removed, stay
+
+    async def remove_orphans(self, job_ids: Sequence[str], now: int, limit: int) -> int:
+        return cast("int", await self._run("removeOrphans", now, limit, *job_ids)) if job_ids else 0
+
+    async def remove_priority_key(self) -> bool:
+        with redis_errors(self.client):
+            return await self._execute("DEL", f"{self.keys.base}:priority") == 1
 
     async def clean(self, now: int, state: WireState, until: int, limit: int) -> list[str]:
         return cast("list[str]", await self._run("clean", now, state, until, limit))
 
-    async def obliterate(self, now: int, *, force: bool) -> bool:
-        """Delete some jobs; True if there is more to do.
+    async def obliterate(self, now: int, *, force: bool, at_most: int = AT_ONCE) -> bool:
+        """Delete some jobs, `at_most` so many; True if there is more to do.
 
         Raises:
             QueueNotPaused: it is not, or jobs are active and `force` was not said.
         """
-        reply = cast("int", await self._run("obliterate", now, AT_ONCE, "1" if force else ""))
+        reply = cast("int", await self._run("obliterate", now, at_most, "1" if force else ""))
         if reply == -2:
             raise QueueNotPaused("jobs are active: let them end, or say force=True")
         if reply < 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -20,6 +21,10 @@ Fields = dict[str, str]
 
 PRIORITIES = 1000
 """How many one call counts: more would keep other clients waiting."""
+
+GLOB = re.compile(r"[][*?^\\]")
+"""What a pattern of keys takes for something else than itself."""
+BACKSLASH = r"\\\g<0>"
 
 PLACES = 4096
 """Jobs due in one millisecond that keep their order: a delayed job's score is its due time times this."""
@@ -70,8 +75,22 @@ class Reading(Scripts):
         self, states: Sequence[WireState], first: int, count: int, *, ascending: bool
     ) -> tuple[int, list[tuple[str, Fields]]]:
         """How many places there are from `first` on, and the jobs on the first `count` of them."""
-        places, flat = await self._run("getJobs", first, count, "1" if ascending else "", *states)
-        return places, [(flat[at], pairs(flat[at + 1])) for at in range(0, len(flat), 2)]
+        places, flat = await self._run("getJobs", first, count, "1" if ascending else "", "", *states)
+        return places, jobs(flat)
+
+    async def page_of_ids(
+        self, states: Sequence[WireState], first: int, count: int, *, ascending: bool
+    ) -> tuple[int, list[str]]:
+        """The same with the ids alone, of which nobody has looked whether there are such jobs."""
+        places, ids = await self._run("getJobs", first, count, "1" if ascending else "", "1", *states)
+        return places, ids
+
+    async def search(
+        self, state: WireState, count: int, place: Sequence[str]
+    ) -> tuple[list[tuple[str, Fields]], list[str]]:
+        """Some jobs, and the place behind them, empty at the end."""
+        flat, behind = await self._run("searchJobs", state, count, *place)
+        return jobs(flat), behind
 
     async def failures(self, count: int, before: Sequence[Failure]) -> tuple[int, list[Failure]]:
         """How many failed jobs there are, and a page of them, the newest first; `before` is the page before this."""
@@ -87,6 +106,27 @@ class Reading(Scripts):
     async def logs(self, job_id: str, start: int, end: int) -> list[str]:
         with redis_errors(self.client):
             return cast("list[str]", await self._execute("LRANGE", self.keys.logs(job_id), start, end))
+
+    async def log_count(self, job_id: str) -> int:
+        with redis_errors(self.client):
+            return cast("int", await self._execute("LLEN", self.keys.logs(job_id)))
+
+    async def meta(self) -> Fields:
+        with redis_errors(self.client):
+            return pairs(await self._execute("HGETALL", self.keys.meta))
+
+    async def scheduler_count(self) -> int:
+        with redis_errors(self.client):
+            return cast("int", await self._execute("ZCARD", self.keys.repeat))
+
+    async def scan_hashes(self, cursor: str, count: int) -> tuple[str, list[str]]:
+        """Some of the hashes below the queue's base key, by what follows it, and where to go on ("0": at the end)."""
+        start = f"{self.keys.base}:"
+        with redis_errors(self.client):
+            after, found = await self._execute(
+                "SCAN", cursor, "MATCH", f"{GLOB.sub(BACKSLASH, start)}*", "COUNT", count, "TYPE", "hash"
+            )
+        return str(after), [key.removeprefix(start) for key in found]
 
     async def metrics(self, kind: str, start: int, end: int) -> tuple[list[str | None], list[str], int]:
         """count, time and count at the last change of a minute; the minutes, the newest first; how many there are."""
@@ -112,6 +152,11 @@ class Reading(Scripts):
                 return cast("list[dict[str, str]]", await self._execute("CLIENT LIST"))
             except NoPermissionError:
                 return []
+
+
+def jobs(flat: Sequence[Any]) -> list[tuple[str, Fields]]:
+    """The jobs in a reply of ids and hashes."""
+    return [(flat[at], pairs(flat[at + 1])) for at in range(0, len(flat), 2)]
 
 
 def pairs(flat: Any) -> Fields:

@@ -1,12 +1,13 @@
 --[[
-  Removes every job that waits, and with ARGV[2] every delayed one. The next runs of schedulers stay.
+  Removes some jobs of a state, those that come first first. The next runs of schedulers stay.
 
   KEYS[1]  base key of the queue
 
   ARGV[1]  now, ms
-  ARGV[2]  1: delayed jobs too
+  ARGV[2]  state: wait | paused | prioritized | delayed | groups:waiting
+  ARGV[3]  how many to look at, those that stay included
 
-  Output: 0
+  Output: {how many were removed, how many stay of those looked at}
   Events: waiting, delayed
 ]]
 --- @include "queueKeys"
@@ -17,18 +18,22 @@
 --- @include "withdrawFromGroup"
 
 local keys = queueKeys(KEYS[1])
-local now = tonumber(ARGV[1])
+local now, state, count = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3])
+local key = keys.base .. ':' .. state
 
-local function drainList(list)
-  local ids = redis.call('LRANGE', list, 0, -1)
-  redis.call('DEL', list)
-  callMany('RPUSH', list, discardAll(keys, ids, now))
+-- What comes first is on the right.
+local function drainList()
+  local ids = redis.call('LRANGE', key, -count, -1)
+  redis.call('LTRIM', key, 0, -#ids - 1)
+  local stay = discardAll(keys, ids, now)
+  callMany('RPUSH', key, stay)
+  return #ids - #stay, #stay
 end
 
-local function drainSet(set)
-  local ids = redis.call('ZRANGE', set, 0, -1)
-  local stays = {}
-  for _, id in ipairs(discardAll(keys, ids, now)) do
+local function drainSet()
+  local ids = redis.call('ZRANGE', key, 0, count - 1)
+  local stays, stay = {}, discardAll(keys, ids, now)
+  for _, id in ipairs(stay) do
     stays[id] = true
   end
   local gone = {}
@@ -37,18 +42,23 @@ local function drainSet(set)
       gone[#gone + 1] = id
     end
   end
-  callMany('ZREM', set, gone)
+  callMany('ZREM', key, gone)
+  return #gone, #stay
 end
 
-drainList(keys.wait)
-drainList(keys.paused)
-drainSet(keys.prioritized)
-for _, id in ipairs(redis.call('ZRANGE', keys.groupsWaiting, 0, -1)) do
-  if not isNextRun(keys, id, redis.call('HGET', keys.base .. ':' .. id, 'rjk')) and withdrawFromGroup(keys, id) then
-    discardJob(keys, id, now)
+local function drainGroups()
+  local ids, stay = redis.call('ZRANGE', key, 0, count - 1), 0
+  for _, id in ipairs(ids) do
+    if isNextRun(keys, id, redis.call('HGET', keys.base .. ':' .. id, 'rjk')) then
+      stay = stay + 1
+    elseif withdrawFromGroup(keys, id) then
+      discardJob(keys, id, now)
+    end
   end
+  return #ids - stay, stay
 end
-if ARGV[2] == '1' then
-  drainSet(keys.delayed)
+
+if state == 'groups:waiting' then
+  return {drainGroups()}
 end
-return 0
+return {((state == 'wait' or state == 'paused') and drainList or drainSet)()}

@@ -6,10 +6,12 @@
   ARGV[1]  first place, from 0
   ARGV[2]  how many at most
   ARGV[3]  1: the oldest (or next to run) first, else the newest first
-  ARGV[4…] states, each: wait | paused | active | prioritized | delayed | completed | failed | waiting-children |
+  ARGV[4]  1: the ids alone, whether there are such jobs or not
+  ARGV[5…] states, each: wait | paused | active | prioritized | delayed | completed | failed | waiting-children |
            groups:waiting
 
-  Output: {how many places there are from the first on, {id, hash, id, hash, …}}; a hash is {field, value, …}
+  Output: {how many places there are from the first on, {id, hash, id, hash, …}}, or with ids alone {places, {id, …}}; a hash
+          is {field, value, …}
   Events: none
 ]]
 --- @include "queueKeys"
@@ -17,6 +19,7 @@
 
 local keys = queueKeys(KEYS[1])
 local skip, left, ascending = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3] == '1'
+local idsAlone = ARGV[4] == '1'
 local lists = {wait = true, paused = true, active = true}
 
 -- New ids enter lists on the left, so the oldest are on the right.
@@ -36,7 +39,7 @@ local function readSet(key, from, count)
 end
 
 local jobs, places = {}, 0
-for at = 4, #ARGV do
+for at = 5, #ARGV do
   local state = ARGV[at]
   local key = keys.base .. ':' .. state
   local length = redis.call(lists[state] and 'LLEN' or 'ZCARD', key)
@@ -47,10 +50,12 @@ for at = 4, #ARGV do
   left = left - count
   local ids = count > 0 and (lists[state] and readList or readSet)(key, from, count) or {}
   for _, id in ipairs(ids) do
-    local hash = isMarker(id) and {} or redis.call('HGETALL', keys.base .. ':' .. id)
+    local hash = not isMarker(id) and not idsAlone and redis.call('HGETALL', keys.base .. ':' .. id) or {}
     if #hash > 0 then
       jobs[#jobs + 1] = id
       jobs[#jobs + 1] = hash
+    elseif idsAlone and not isMarker(id) then
+      jobs[#jobs + 1] = id
     end
   end
 end
