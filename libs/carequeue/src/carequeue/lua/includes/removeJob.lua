@@ -8,14 +8,16 @@
 --- @include "untie"
 --- @include "wakeForWork"
 
--- Removes a job from wherever it is, its descendants first if `deep`, and says so.
-local function removeJob(keys, id, now, deep)
+-- Removes a job from wherever it is, its descendants first if `deep`, and says so. `seen` are those that are going.
+local function removeJob(keys, id, now, deep, seen)
   local jobKey = keys.base .. ':' .. id
-  if deep then
+  seen = seen or {}
+  if deep and not seen[jobKey] then
+    seen[jobKey] = true
     untie(jobKey, now) -- before its children let it go on for a moment
     for _, childKey in ipairs(childKeysOf(jobKey)) do
       local childBase, childId = splitJobKey(childKey)
-      removeJob(queueKeys(childBase), childId, now, true)
+      removeJob(queueKeys(childBase), childId, now, true, seen)
     end
   end
   local state = pullJob(keys, id)
