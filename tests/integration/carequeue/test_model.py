@@ -268,13 +268,15 @@ class QueueMachine(RuleBasedStateMachine):
             self.model.pull(job_id)
             self.model.delay(job_id, self.now + delay)
 
-    @rule(delayed=st.booleans())
-    def drain(self, delayed: bool) -> None:
-        self.do(self.administration.drain(self.now, delayed=delayed))
-        gone = ("wait", "prioritized", "delayed") if delayed else ("wait", "prioritized")
-        for job_id in [job_id for job_id, job in self.model.jobs.items() if job.state in gone]:
-            self.model.pull(job_id)
-            del self.model.jobs[job_id]
+    @rule(state=st.sampled_from(["wait", "prioritized", "delayed"]), count=st.sampled_from([1, 3, 1000]))
+    def drain(self, state: Any, count: int) -> None:
+        model = self.model
+        places = {"wait": model.wait, "prioritized": model.ranked, "delayed": model.delayed}
+        gone = [place if isinstance(place, str) else place[1] for place in places[state][:count]]
+        assert self.do(self.administration.drain(self.now, state, count)) == (len(gone), 0)
+        for job_id in gone:
+            model.pull(job_id)
+            del model.jobs[job_id]
 
     # What must agree
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -46,6 +46,17 @@ async def test_a_state_that_does_not_exist_cleans_nothing(queue: Queue, state: A
     with pytest.raises(InvalidOption, match="the states are waiting, prioritized, delayed, active"):
         await queue.clean(NONE, state=state)
     assert (await queue.counts()).waiting == 1
+
+
+async def test_cleaning_reaches_old_jobs_behind_many_that_stay(queue: Queue) -> None:
+    """It was so that a page of jobs that stay ended it."""
+    now = datetime.now(UTC)
+    ages = [NONE if n < AT_ONCE else 2 * HOUR for n in range(AT_ONCE + 5)]
+    await queue.add_bulk(NewJob("paint", {}, JobOptions(timestamp=now - age)) for age in ages)
+    assert len(await queue.clean(HOUR, state="waiting")) == 5
+    assert len(await queue.clean(HOUR, state="waiting")) == 0
+    assert len(await queue.clean(NONE, limit=3, state="waiting")) == 3
+    assert (await queue.counts()).waiting == AT_ONCE - 3
 
 
 async def test_only_finished_jobs_are_retried_or_counted_by_the_minute(queue: Queue) -> None:

@@ -80,13 +80,12 @@ class Upkeep(Schedules):
         now, meant = self._now(), job_state(state)
         removed: list[str] = []
         for wire in wire_states(meant):
-
-            async def some(count: int, wire: WireState = wire) -> int:
-                gone = await self._upkeep.clean(now, wire, now - span_ms(grace), count)
-                removed.extend(gone)
-                return len(gone)
-
-            await _repeated(some, limit - len(removed) if limit else None)
+            looked = wanted = stay = 0
+            while looked == wanted and (limit == 0 or len(removed) < limit):
+                wanted = AT_ONCE if limit == 0 else min(AT_ONCE, limit - len(removed))
+                gone, looked = await self._upkeep.clean(now, wire, now - span_ms(grace), wanted, stay)
+                removed += gone
+                stay += looked - len(gone)
         self.telemetry.emit("queue.cleaned", queue=self.name, state=str(meant), count=len(removed))
         return removed
 

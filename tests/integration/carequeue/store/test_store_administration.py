@@ -161,6 +161,25 @@ async def test_a_parent_is_not_removed_while_a_child_is_held(
     assert await look.places("p") == ["waiting-children"]
 
 
+async def test_a_job_that_somebody_made_its_own_descendant_is_removed(
+    administration: Administration, hand: Any, look: Any, keys: Any
+) -> None:
+    """It was a stack overflow."""
+
+    def child_of(parent: str) -> dict[str, str]:
+        return {"parent_key": keys.job(parent), "parent": json.dumps({"id": parent, "queueKey": keys.base})}
+
+    await hand.add("a")
+    await hand.add("b", **child_of("a"))
+    await hand.add("a", **child_of("b"))
+    await look.redis.hset(f"{keys.job('b')}:processed", keys.job("a"), "1")
+
+    await administration.remove("a", NOW, children=True)
+
+    assert (await look.job("a"), await look.job("b")) == ({}, {})
+    assert await look.waiting() == []
+
+
 async def test_a_removed_job_gives_up_its_deduplication_window(
     administration: Administration, hand: Any, look: Any, keys: Any
 ) -> None:
@@ -389,8 +408,10 @@ async def test_orphans_are_deleted_and_nothing_else(
         await look.redis.lrem(keys.wait, 0, job_id)
     await look.redis.set(keys.lock("held"), "hand:1")
     await look.redis.hset(keys.scheduler("s"), mapping={"name": "s", "data": "{}", "opts": "{}"})
-    cursor, found = await reading.scan_hashes("0", 10_000)
-    assert cursor == "0"
+    cursor, found = await reading.scan_hashes("0", 1000)
+    while cursor != "0":
+        cursor, more = await reading.scan_hashes(cursor, 1000)
+        found += more
 
     assert await administration.remove_orphans(sorted(found, reverse=True), NOW, 1) == 1
     assert await look.job("lost") == {}
@@ -431,8 +452,10 @@ async def test_cleaning_removes_the_oldest_of_a_state(
 ) -> None:
     for place in range(4):
         await bring(hand, look, state, f"j{place}", now=NOW + place * SECOND)
-    assert await administration.clean(NOW, state, NOW + 2 * SECOND, 2) == ["j0", "j1"]
-    assert await administration.clean(NOW, state, NOW + 2 * SECOND, 2) == ["j2"]
+    assert await administration.clean(NOW, state, NOW + 2 * SECOND, 2, 0) == (["j0", "j1"], 2)
+    gone, looked = await administration.clean(NOW, state, NOW + 2 * SECOND, 2, 0)
+    assert gone == ["j2"]
+    assert looked == (1 if state in ("completed", "failed") else 2)
     assert await look.places("j3") == [state]
     assert [await look.job(f"j{place}") for place in range(3)] == [{}, {}, {}]
     assert await look.last_events(1) == [{"event": "cleaned", "count": "1"}]
@@ -444,7 +467,7 @@ async def test_cleaning_active_jobs_spares_the_held_ones(
     await hand.add("a", "b")
     await hand.take(2)
     await look.redis.delete(keys.lock("a"))
-    assert await administration.clean(NOW, "active", NOW, 10) == ["a"]
+    assert await administration.clean(NOW, "active", NOW, 10, 0) == (["a"], 2)
     assert await look.active() == ["b"]
 
 
@@ -452,8 +475,21 @@ async def test_cleaning_spares_next_runs_of_schedulers(
     administration: Administration, hand: Any, look: Any, keys: Any
 ) -> None:
     run = await scheduled(hand, look, keys, delay=SECOND)
-    assert await administration.clean(NOW, "delayed", NOW + SECOND, 10) == []
+    assert await administration.clean(NOW, "delayed", NOW + SECOND, 10, 0) == ([], 1)
     assert await look.ranked(keys.delayed) == [run]
+
+
+@pytest.mark.parametrize("state", ["wait", "paused", "prioritized"])
+async def test_cleaning_goes_on_behind_what_stays(
+    administration: Administration, hand: Any, look: Any, state: Any
+) -> None:
+    for place in range(6):
+        await bring(hand, look, state, f"j{place}", now=NOW + (place % 2) * SECOND)
+    assert await administration.clean(NOW, state, NOW, 3, 0) == (["j0", "j2"], 3)
+    assert await administration.clean(NOW, state, NOW, 3, 1) == (["j4"], 3)
+    assert await administration.clean(NOW, state, NOW, 3, 3) == ([], 0)
+    assert [await look.places(f"j{place}") for place in range(6)] == [[], [state]] * 3
+    assert await look.last_events(1) == [{"event": "cleaned", "count": "1"}]
 
 
 async def test_only_a_paused_queue_is_obliterated(administration: Administration, hand: Any, look: Any) -> None:

@@ -427,7 +427,7 @@ async def test_a_job_that_is_taken_from_its_worker_gives_its_place_back(
         case "remove":
             await administration.remove("a1", NOW, children=False)
         case "clean":
-            assert await administration.clean(NOW, "active", NOW, 10) == ["a1"]
+            assert await administration.clean(NOW, "active", NOW, 10, 0) == (["a1"], 1)
         case "stall":
             await stall_check(hand, look)
             assert await stall_check(hand, look) == ["a1"]
@@ -537,9 +537,9 @@ async def test_a_job_that_is_removed_leaves_its_group(
             await administration.remove("a1", NOW, children=False)
             assert (await look.last_events(1))[0]["prev"] == "wait"
         case "drain":
-            await administration.drain(NOW, delayed=False)
+            assert await administration.drain(NOW, "groups:waiting", 10) == (1, 0)
         case "clean":
-            assert await administration.clean(NOW, "groups:waiting", NOW, 10) == ["a1"]
+            assert await administration.clean(NOW, "groups:waiting", NOW, 10, 0) == (["a1"], 1)
         case _:
             assert await grouping.drain("a", NOW, 0, 10) == (1, 1)
     assert await look.job("a1") == {}
@@ -647,7 +647,7 @@ async def test_a_job_that_bullmq_removed_and_somebody_added_again_runs_once(
     if again == "finished":
         await look.redis.lrem(look.keys.wait, 0, "x")
         await look.redis.zadd(look.keys.completed, {"x": NOW})
-        await administration.drain(NOW, delayed=False)  # which takes no finished job along
+        await administration.drain(NOW, "groups:waiting", 10)  # which takes no finished job along
     assert await taken(hand, 5) == ([] if again in ("delayed", "finished") else ["x"])
     assert (await look.job("x")) != {}
     assert await taken(hand, 5, now=NOW + SECOND, token=9) == (["x"] if again == "delayed" else [])

@@ -103,8 +103,8 @@ class Chaos:
             lambda: admin.promote_all(2),
             lambda: admin.change_priority(self.any_id(), self.random.randrange(3), at_front=self.random.random() < 0.5),
             lambda: admin.change_delay(self.any_id(), now, 300),
-            lambda: admin.clean(now, self.random.choice(STATES), now - 200, 2),  # type: ignore[arg-type]
-            lambda: admin.drain(now, delayed=self.random.random() < 0.3),
+            lambda: admin.clean(now, self.random.choice(STATES), now - 200, 2, 0),  # type: ignore[arg-type]
+            lambda: admin.drain(now, self.random.choice(("wait", "wait", "prioritized", "delayed")), 3),  # type: ignore[arg-type]
         ]
         await self.random.choice(acts)()
 

@@ -89,8 +89,10 @@ class Administration(Scripts):
         with redis_errors(self.client):
             return await self._execute("DEL", f"{self.keys.base}:priority") == 1
 
-    async def clean(self, now: int, state: WireState, until: int, limit: int) -> list[str]:
-        return cast("list[str]", await self._run("clean", now, state, until, limit))
+    async def clean(self, now: int, state: WireState, until: int, count: int, first: int) -> tuple[list[str], int]:
+        """Look at `count` jobs behind the `first` ones: the ids of those that went, and how many were looked at."""
+        removed, looked = await self._run("clean", now, state, until, count, first)
+        return removed, looked
 
     async def obliterate(self, now: int, *, force: bool, at_most: int = AT_ONCE) -> bool:
         """Delete some jobs, `at_most` so many; True if there is more to do.

@@ -1,5 +1,6 @@
 --[[
-  Removes old jobs of one state, the oldest first. Jobs that a worker holds and the next runs of schedulers stay.
+  Removes old jobs of one state among some of its jobs, the oldest of these first. Jobs that a worker holds and the next runs
+  of schedulers stay.
 
   KEYS[1]  base key of the queue
 
@@ -7,9 +8,10 @@
   ARGV[2]  state: completed | failed | delayed | prioritized | waiting-children | wait | paused | active |
            groups:waiting
   ARGV[3]  only jobs from up to this, ms: when they finished, else started, else were added
-  ARGV[4]  how many at most in this call
+  ARGV[4]  how many to look at, and so to remove, at most
+  ARGV[5]  how many come before those, which were looked at and stay
 
-  Output: the ids removed
+  Output: {the ids removed, how many were looked at}
   Events: cleaned, waiting, delayed
 ]]
 --- @include "queueKeys"
@@ -19,18 +21,20 @@
 --- @include "isMarker"
 --- @include "isNextRun"
 --- @include "leaveActiveGroup"
---- @include "removeFromList"
+--- @include "removePlaces"
 --- @include "trimEvents"
 --- @include "wakeForWork"
 --- @include "withdrawFromGroup"
 
 local keys = queueKeys(KEYS[1])
-local now, state, before, limit = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
-local lists = {wait = true, paused = true, active = true}
+local now, state, before = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3])
+local count, first = tonumber(ARGV[4]), tonumber(ARGV[5])
+local isList = state == 'wait' or state == 'paused' or state == 'active'
+local isFinished = state == 'completed' or state == 'failed'
 local key = keys.base .. ':' .. state
 
 local function isOld(job)
-  if state == 'completed' or state == 'failed' then
+  if isFinished then
     return true -- ranked by when they finished: only old ones were looked at
   end
   local from = job[2]
@@ -47,40 +51,37 @@ local function mayGo(id)
     and not isNextRun(keys, id, job[3]) and (job[4] or state ~= 'groups:waiting')
 end
 
--- Candidates, the oldest first.
+-- Those to look at, the oldest first, which in a list are on the right.
 local function candidates()
-  if state == 'completed' or state == 'failed' then
-    return redis.call('ZRANGEBYSCORE', key, '-inf', before, 'LIMIT', 0, limit)
-  elseif not lists[state] then
-    return redis.call('ZRANGE', key, 0, -1)
+  if isFinished then
+    return redis.call('ZRANGEBYSCORE', key, '-inf', before, 'LIMIT', first, count)
+  elseif not isList then
+    return redis.call('ZRANGE', key, first, first + count - 1)
   end
-  local ids, turned = redis.call('LRANGE', key, 0, -1), {}
+  local ids, turned = redis.call('LRANGE', key, -first - count, -first - 1), {}
   for place = #ids, 1, -1 do
     turned[#turned + 1] = ids[place]
   end
   return turned
 end
 
-local removed = {}
-for _, id in ipairs(candidates()) do
-  if #removed == limit then
-    break
-  end
+local ids = candidates()
+local removed, places = {}, {}
+for at, id in ipairs(ids) do
   if mayGo(id) then
     removed[#removed + 1] = id
+    places[#places + 1] = -(first + at)
   end
 end
-if state == 'groups:waiting' then
-  for _, id in ipairs(removed) do
-    withdrawFromGroup(keys, id)
-  end
-elseif not lists[state] then
+if isList then
+  removePlaces(key, places)
+elseif state ~= 'groups:waiting' then
   callMany('ZREM', key, removed)
-elseif #removed > 0 then
-  removeFromList(key, removed)
 end
 for _, id in ipairs(removed) do
-  if state == 'active' then
+  if state == 'groups:waiting' then
+    withdrawFromGroup(keys, id)
+  elseif state == 'active' then
     leaveActiveGroup(keys, id)
   end
   discardJob(keys, id, now)
@@ -91,8 +92,8 @@ if state == 'active' then
   wakeForWork(keys, meta)
 end
 -- The list of old, and the groups, are looked at after `wait`, and rarely there.
-if #removed > 0 or state ~= 'paused' and state ~= 'groups:waiting' then
+if #removed > 0 or first == 0 and state ~= 'paused' and state ~= 'groups:waiting' then
   redis.call('XADD', keys.events, '*', 'event', 'cleaned', 'count', #removed)
 end
 trimEvents(keys, meta)
-return removed
+return {removed, #ids}
