@@ -28,6 +28,8 @@ class Painter:
             await context.log(row)
         if "progress" in now:
             await context.update_progress(now["progress"])
+        if "data" in now:
+            await context.update_data(now["data"])
         if "waitMs" in now:
             await asyncio.sleep(now["waitMs"] / 1000)
         if now.get("hold"):

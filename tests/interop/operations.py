@@ -480,6 +480,11 @@ WORKING = [
         ("work", 1),
         ("logs", "a"),
     ),
+    case(
+        "work_in_steps",
+        add("a", acts({"data": acts({"return": 1}, {"return": 2}), "throw": "more"}, {"return": 3}), attempts=3),
+        ("work", 2),
+    ),
     case("work_that_fails", add("a", acts({"throw": "no paint"})), ("work", 1), ("counts",)),
     case("work_that_fails_and_then_works", add("a", acts({"throw": "no"}, {"return": 1}), attempts=3), ("work", 2)),
     case("work_that_fails_to_the_end", add("a", acts({"throw": "no"}), attempts=3), ("work", 3), ("counts",)),

@@ -61,6 +61,14 @@ def area(job: Job[Picture]) -> Picture:
     return Picture(job.data.width * job.data.height, job.attempts_started)
 
 
+def next_step(job: Job[dict[str, Any]], context: ProcessJobContext) -> int:
+    step = job.data["step"]
+    context.update_data({"step": step + 1})
+    if step < 3:
+        raise RuntimeError("there is more")
+    return step
+
+
 def report(job: Job[Any], context: ProcessJobContext) -> dict[str, Any]:
     context.update_progress({"page": 1})
     rows = [context.log("first"), context.log("second")]

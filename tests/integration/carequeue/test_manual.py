@@ -341,6 +341,20 @@ async def test_progress_and_logs_are_kept(queue: Queue, worker: ManualWorker) ->
     assert (job and job.progress, await queue.logs("a")) == (50, ["row 1", "row 2"])
 
 
+async def test_data_is_replaced_only_by_who_holds_the_job(queue: Queue, worker: ManualWorker) -> None:
+    await queue.add("paint", {"coat": 1}, job_id="a")
+    held = await taken(worker)
+    await held.update_data({"coat": 2})
+    await queue.client.set(queue.keys.lock("a"), "somebody-else")
+    with pytest.raises(LockLost):
+        await held.update_data({"coat": 3})
+    await queue.client.delete(queue.keys.lock("a"))
+    with pytest.raises(LockLost):
+        await held.update_data({"coat": 3})
+    job = await queue.get("a")
+    assert (job and job.data, held.job.data) == ({"coat": 2}, {"coat": 1})
+
+
 async def test_metrics_count_what_it_ends(queue: Queue, redis_url: str) -> None:
     await queue.add("paint")
     async with ManualWorker(queue.name, redis_url, max_data_points=5) as worker:

@@ -39,13 +39,14 @@ const MAKERS = {
 };
 
 // What a job does is in its data: `{"acts": [first attempt, second attempt, …]}`, the last one repeated; an attempt is
-// any of log, progress, waitMs, hold (until the peer is told "release"), limitMs (the first time; by the worker `w`), handBack (the first time), throw, unrecoverable, return.
+// any of log, progress, data (of the next attempt), waitMs, hold (until the peer is told "release"), limitMs (the first time; by the worker `w`), handBack (the first time), throw, unrecoverable, return.
 async function act(job, token) {
   const acts = job.data?.acts ?? [{}];
   const now = acts[Math.min(job.attemptsMade, acts.length - 1)];
   say({ from: 'act', event: 'run', args: [job.id, job.name, job.attemptsMade + 1] });
   for (const row of now.log ?? []) await job.log(row);
   if ('progress' in now) await job.updateProgress(now.progress);
+  if ('data' in now) await job.updateData(now.data);
   if (now.waitMs) await sleep(now.waitMs);
   if (now.hold) await new Promise((done) => held.add(done));
   if (now.limitMs && job.attemptsStarted === 1) {

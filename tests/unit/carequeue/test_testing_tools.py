@@ -81,6 +81,7 @@ def test_a_made_job_is_what_a_handler_gets() -> None:
 async def test_a_made_context_keeps_what_a_handler_tells_and_answers_about_its_children() -> None:
     async def handler(job: Job, context: JobContext) -> int:
         await context.update_progress({"of": job.data})
+        await context.update_data("that")
         assert await context.log(f"attempt {context.attempt} of {context.job_id}") == 1
         kept = [(child.id, child.queue, child.reason) async for child in context.children.iterate(ChildState.IGNORED)]
         assert kept == [("2", "pages", "torn")]
@@ -91,12 +92,14 @@ async def test_a_made_context_keeps_what_a_handler_tells_and_answers_about_its_c
     context = make_context(job, attempt=2, children={"bull:pages:1": 5, "p:a:3": 2}, ignored={"bull:pages:2": "torn"})
     assert await handler(job, context) == 7
     assert (context.progress, context.rows) == ([{"of": "it"}], ["attempt 2 of s"])
+    assert context.data == ["that"]
 
 
 def test_a_made_context_of_a_thread_needs_no_event_loop() -> None:
     def handler(job: Job, context: ThreadJobContext) -> dict[str, int]:
         context.raise_if_cancelled()
         context.update_progress(50)
+        context.update_data("that")
         assert context.log("half way") == 1
         return context.children_values()
 
@@ -104,6 +107,7 @@ def test_a_made_context_of_a_thread_needs_no_event_loop() -> None:
     context = make_thread_context(job, children={"bull:pages:1": 5})
     assert handler(job, context) == {"bull:pages:1": 5}
     assert (context.recorded.progress, context.recorded.rows) == ([50], ["half way"])
+    assert context.recorded.data == ["that"]
     context.recorded.is_cancelled = True
     with pytest.raises(asyncio.CancelledError):
         handler(job, context)

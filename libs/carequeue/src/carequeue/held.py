@@ -188,6 +188,15 @@ class HeldJob(Generic[P_co]):
         """Store how far the job is (any JSON value) and tell the events."""
         await self._bench.commands.update_progress(self.id, encode_data(None, value))
 
+    async def update_data(self, data: Any) -> None:
+        """Replace the job's data, for whoever takes it next: `held.job` stays what it is.
+
+        Raises:
+            PayloadError: JSON cannot carry it.
+            LockLost: it is not yours any more; nothing was changed.
+        """
+        await self._bench.commands.update_data(self.id, encode_data(None, data), self._token)
+
     async def log(self, row: str) -> int:
         """Add a row to the job's log; returns how many rows there are."""
         keep = self._job.raw_options.get("kl")

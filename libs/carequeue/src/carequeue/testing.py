@@ -152,17 +152,24 @@ def make_job(kind: JobKind[Any] | str, data: Any = None, *, queue: str = "tests"
 class RecordedContext(JobContext):
     """The context of an attempt that no worker runs: it keeps what the handler tells. `make_context` makes one."""
 
-    __slots__ = ("progress", "rows")
+    __slots__ = ("data", "progress", "rows")
 
     def __init__(self, job_id: str, attempt: int, children: Children) -> None:
-        super().__init__(job_id, f"tests:{attempt}", attempt, children, self._keep_progress, self._keep_row)
+        super().__init__(
+            job_id, f"tests:{attempt}", attempt, children, self._keep_progress, self._keep_row, self._keep_data
+        )
         self.progress: list[Any] = []
         """What was given to `update_progress`."""
         self.rows: list[str] = []
         """What was given to `log`."""
+        self.data: list[Any] = []
+        """What was given to `update_data`."""
 
     async def _keep_progress(self, value: Any) -> None:
         self.progress.append(value)
+
+    async def _keep_data(self, data: Any) -> None:
+        self.data.append(data)
 
     async def _keep_row(self, row: str) -> int:
         self.rows.append(row)
@@ -187,6 +194,10 @@ class RecordedThreadContext(ThreadJobContext):
     def update_progress(self, value: Any) -> None:
         """Kept in `recorded.progress`."""
         self.recorded.progress.append(value)
+
+    def update_data(self, data: Any) -> None:
+        """Kept in `recorded.data`."""
+        self.recorded.data.append(data)
 
     def log(self, row: str) -> int:
         """Kept in `recorded.rows`; returns how many there are."""

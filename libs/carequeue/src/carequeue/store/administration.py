@@ -59,7 +59,7 @@ class Administration(Scripts):
 
     async def update_data(self, job_id: str, data: str) -> None:
         """Raises JobNotFound."""
-        await self._on_job("updateData", job_id, job_id, data)
+        await self._on_job("updateData", job_id, job_id, data, "")
 
     async def trim_events(self, most: int) -> int:
         with redis_errors(self.client):

@@ -138,6 +138,15 @@ class Commands(Scripts):
         """
         await self._on_job("updateProgress", job_id, job_id, progress)
 
+    async def update_data(self, job_id: str, data: str, token: str) -> None:
+        """Replace the data (JSON) of a job that is held by `token`. Safe to repeat.
+
+        Raises:
+            JobNotFound: no such job.
+            LockLost: another holds it by now, or nobody does.
+        """
+        await self._on_job("updateData", job_id, job_id, data, token)
+
     async def add_log(self, job_id: str, row: str, keep: int = 0) -> int:
         """Add a row to the job's log, keep the newest `keep` (0: all), and return how many there are.
 

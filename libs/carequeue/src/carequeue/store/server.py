@@ -27,7 +27,16 @@ WHAT_TO_DO = "give it what docs/connections.md lists"
 
 PRODUCER = ("add", "upsertScheduler", "getScheduler")
 WORKER = (
-    *("step", "checkStalled", "extendLocks", "getScheduler", "advanceScheduler", "updateProgress", "addLog"),
+    *(
+        "step",
+        "checkStalled",
+        "extendLocks",
+        "getScheduler",
+        "advanceScheduler",
+        "updateProgress",
+        "addLog",
+        "updateData",
+    ),
     *("takeRound", "auditSchedulers", "mendScheduler"),
 )
 

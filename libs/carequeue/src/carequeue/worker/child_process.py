@@ -188,6 +188,8 @@ async def _answer(call: Call, context: JobContext) -> Answer:
         match call.method:
             case "update_progress":
                 return Answer(await context.update_progress(*call.arguments))
+            case "update_data":
+                return Answer(await context.update_data(*call.arguments))
             case "log":
                 return Answer(await context.log(*call.arguments))
             case "children_values":

@@ -19,7 +19,7 @@ class JobContext:
     whatever reason: its timeout, `Worker.cancel_job`, a lost lock, a worker that closes. A coroutine is cancelled then.
     """
 
-    __slots__ = ("_log", "_progress", "attempt", "children", "is_cancelled", "job_id", "lost", "token")
+    __slots__ = ("_data", "_log", "_progress", "attempt", "children", "is_cancelled", "job_id", "lost", "token")
 
     def __init__(
         self,
@@ -29,6 +29,7 @@ class JobContext:
         children: Children,
         progress: Callable[[Any], Awaitable[None]],
         log: Callable[[str], Awaitable[int]],
+        data: Callable[[Any], Awaitable[None]],
     ) -> None:
         self.job_id: str = job_id
         self.token: str = token
@@ -39,10 +40,20 @@ class JobContext:
         self.is_cancelled: bool = False
         self._progress = progress
         self._log = log
+        self._data = data
 
     async def update_progress(self, value: Any) -> None:
         """Store how far the job is (any JSON value, often a number from 0 to 100) and tell the event stream."""
         await self._progress(value)
+
+    async def update_data(self, data: Any) -> None:
+        """Replace the job's data, for its attempts to come: `job.data` of this one stays what it is.
+
+        Raises:
+            PayloadError: it does not fit the kind, or JSON cannot carry it.
+            LockLost: the job is another attempt's by now; nothing was changed.
+        """
+        await self._data(data)
 
     async def log(self, row: str) -> int:
         """Append a row to the job's log; returns how many rows there are."""
@@ -99,12 +110,16 @@ class ThreadJobContext:
         """Store how far the job is, as JobContext does."""
         asyncio.run_coroutine_threadsafe(self._context.update_progress(value), self._loop).result()
 
+    def update_data(self, data: Any) -> None:
+        """Replace the job's data for its attempts to come, as JobContext does."""
+        asyncio.run_coroutine_threadsafe(self._context.update_data(data), self._loop).result()
+
     def log(self, row: str) -> int:
         """Append a row to the job's log; returns how many rows there are."""
         return asyncio.run_coroutine_threadsafe(self._context.log(row), self._loop).result()
 
 
-Method = Literal["update_progress", "log", "children_values"]
+Method = Literal["update_progress", "update_data", "log", "children_values"]
 
 
 class Line(Protocol):
@@ -147,6 +162,10 @@ class ProcessJobContext:
     def update_progress(self, value: Any) -> None:
         """Store how far the job is, as JobContext does."""
         self._line.call(self.token, "update_progress", (value,))
+
+    def update_data(self, data: Any) -> None:
+        """Replace the job's data for its attempts to come, as JobContext does."""
+        self._line.call(self.token, "update_data", (data,))
 
     def log(self, row: str) -> int:
         """Append a row to the job's log; returns how many rows there are."""

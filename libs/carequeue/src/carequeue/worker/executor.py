@@ -241,12 +241,17 @@ class Executor:
             Children(self._commands.client, self._commands.keys, job.id),
             partial(self._update_progress, job),
             partial(self._add_log, job),
+            partial(self._update_data, job, run.token),
         )
 
     async def _update_progress(self, job: Job[Any], value: Any) -> None:
         await self._commands.update_progress(job.id, encode_data(None, value))
         self._setting.emit("job.progress", job_id=job.id)
         self._hooks.call("progress", job, value)
+
+    async def _update_data(self, job: Job[Any], token: str, data: Any) -> None:
+        text = encode_data(self._handlers.find(job.name).payload_type, data)
+        await self._commands.update_data(job.id, text, token)
 
     async def _add_log(self, job: Job[Any], row: str) -> int:
         keep = job.raw_options.get("kl")
