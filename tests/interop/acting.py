@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from carequeue import HandBack, RateLimited, Unrecoverable
+from carequeue import HandBack, RateLimited, RetryAt, Unrecoverable
 
 if TYPE_CHECKING:
     from carequeue import Job
@@ -38,6 +38,8 @@ class Painter:
             raise RateLimited(timedelta(milliseconds=now["limitMs"]))
         if "handBack" in now and job.attempts_started == 1:
             raise HandBack
+        if "laterMs" in now and job.attempts_started == 1:
+            raise RetryAt(datetime.now(UTC) + timedelta(milliseconds=now["laterMs"]), counts=False)
         if "unrecoverable" in now:
             raise Unrecoverable(now["unrecoverable"])
         if "throw" in now:

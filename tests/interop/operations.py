@@ -494,6 +494,7 @@ WORKING = [
         ("work", 2),
     ),
     case("work_that_is_handed_back", add("a", acts({"handBack": True, "return": 1})), add("b"), ("work", 2)),
+    case("work_that_is_too_early", add("a", acts({"laterMs": 100, "return": 1}), attempts=2), ("work", 1)),
     case("work_that_is_hopeless", add("a", acts({"unrecoverable": "never"}), attempts=3), ("work", 1)),
     case(
         "work_without_keeping",

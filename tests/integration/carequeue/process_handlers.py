@@ -97,6 +97,7 @@ def raise_it(job: Job[Any]) -> NoReturn:
         "unrecoverable": Unrecoverable("never"),
         "skip": Skip("nothing to do"),
         "retry_at": RetryAt(NEXT_YEAR, "later"),
+        "too_early": RetryAt(NEXT_YEAR, counts=False),
         "own_retry_at": NightShift(),
         "rate_limited": RateLimited(timedelta(hours=1)),
         "group_limited": RateLimited(timedelta(hours=1), group=True),

@@ -202,6 +202,7 @@ async def test_an_error_comes_back_with_its_type_its_text_and_its_traceback(
 @pytest.mark.parametrize(
     ("data", "state", "reason", "value"),
     [
+        ("too_early", JobState.DELAYED, None, None),
         ("unrecoverable", JobState.FAILED, "never", None),
         ("skip", JobState.COMPLETED, None, {"skipped": "nothing to do"}),
         ("retry_at", JobState.DELAYED, None, None),
@@ -217,6 +218,7 @@ async def test_instructions_are_followed(
     found = await queue.get(job.id)
     assert found is not None
     assert (await queue.state(job.id), found.failed_reason, found.return_value) == (state, reason, value)
+    assert found.attempts_made == (0 if data in ("too_early", "rate_limited") else 1)
 
 
 async def test_a_child_may_slow_down_the_group_of_its_job(queue: Queue, in_process: NewWorker) -> None:

@@ -115,9 +115,10 @@ async def test_skip_completes_and_says_why(queue: Queue, new_worker: NewWorker, 
     assert not failed.calls
 
 
+@pytest.mark.parametrize("counts_as_attempt", [True, False])
 @pytest.mark.parametrize("how", ["raised", "returned"])
 async def test_retry_at_runs_again_at_its_instant_whatever_attempts_are_left(
-    queue: Queue, new_worker: NewWorker, how: str
+    queue: Queue, new_worker: NewWorker, how: str, counts_as_attempt: bool
 ) -> None:
     clock, ran, failed = FakeClock(), Signal(), Signal()
     later = clock.now + timedelta(hours=1)
@@ -125,7 +126,7 @@ async def test_retry_at_runs_again_at_its_instant_whatever_attempts_are_left(
     async def wait_an_hour(job: Job[Any]) -> Any:
         ran()
         if len(ran.calls) == 1:
-            return await saying(RetryAt(later, "quiet hours"), how)(job)
+            return await saying(RetryAt(later, "quiet hours", counts=counts_as_attempt), how)(job)
         return "sent"
 
     job = await queue.add("job")
@@ -141,7 +142,9 @@ async def test_retry_at_runs_again_at_its_instant_whatever_attempts_are_left(
         await drain(worker)
     found = await queue.get(job.id)
     assert found is not None
-    assert (found.return_value, found.attempts_made, found.failed_reason) == ("sent", 2, None)
+    made = 2 if counts_as_attempt else 1
+    assert (found.return_value, found.attempts_made, found.failed_reason) == ("sent", made, None)
+    assert found.attempts_started == 2
     assert not failed.calls
 
 

@@ -12,7 +12,7 @@
 // A worker's processor does what the job's data says: see `act`.
 import { createInterface } from 'node:readline';
 
-import { FlowProducer, Job, Queue, QueueEvents, QueueEventsProducer, UnrecoverableError, WaitingError, Worker } from 'bullmq';
+import { DelayedError, FlowProducer, Job, Queue, QueueEvents, QueueEventsProducer, UnrecoverableError, WaitingError, Worker } from 'bullmq';
 
 const [host, port] = (process.argv[2] ?? '127.0.0.1:6379').split(':');
 const connection = { host, port: Number(port), maxRetriesPerRequest: null };
@@ -39,7 +39,7 @@ const MAKERS = {
 };
 
 // What a job does is in its data: `{"acts": [first attempt, second attempt, …]}`, the last one repeated; an attempt is
-// any of log, progress, data (of the next attempt), waitMs, hold (until the peer is told "release"), limitMs (the first time; by the worker `w`), handBack (the first time), throw, unrecoverable, return.
+// any of log, progress, data (of the next attempt), waitMs, hold (until the peer is told "release"), limitMs (the first time; by the worker `w`), handBack (the first time), laterMs (the first time), throw, unrecoverable, return.
 async function act(job, token) {
   const acts = job.data?.acts ?? [{}];
   const now = acts[Math.min(job.attemptsMade, acts.length - 1)];
@@ -56,6 +56,10 @@ async function act(job, token) {
   if (now.handBack && job.attemptsStarted === 1) {
     await job.moveToWait(token);
     throw new WaitingError();
+  }
+  if (now.laterMs && job.attemptsStarted === 1) {
+    await job.moveToDelayed(Date.now() + now.laterMs, token);
+    throw new DelayedError();
   }
   if ('unrecoverable' in now) throw new UnrecoverableError(now.unrecoverable);
   if ('throw' in now) throw new Error(now.throw);

@@ -182,13 +182,17 @@ class Unrecoverable(Instruction):
 
 
 class RetryAt(Instruction):
-    """The job runs again at `when`. It counts as an attempt made, but the number of attempts does not limit it."""
+    """The job runs again at `when`. It counts as an attempt made, but the number of attempts does not limit it.
 
-    def __init__(self, when: datetime, why: str = "") -> None:
+    With `counts=False` no attempt is made by it: it was too early for one.
+    """
+
+    def __init__(self, when: datetime, why: str = "", *, counts: bool = True) -> None:
         if when.tzinfo is None:
             raise InvalidOption(f"RetryAt wants an aware datetime, got the naive {when.isoformat()}")
         self.when: datetime = when
         self.why: str = why
+        self.counts: bool = counts
         super().__init__(f"again at {when.isoformat()}{': ' if why else ''}{why}")
 
 

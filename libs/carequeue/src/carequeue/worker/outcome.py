@@ -112,7 +112,7 @@ def raised(attempt: Attempt, error: BaseException, rules: Rules) -> Outcome:
             return replace(_completed(attempt, stringify(value), value, rules), error=error)
         case RetryAt():
             due = to_ms(error.when)
-            finish = Finish(attempt.job.id, attempt.token, "delayed", due_ms=due)
+            finish = Finish(attempt.job.id, attempt.token, "delayed", due_ms=due, counts=error.counts)
             wait = max(0, due - attempt.now) / 1000
             return Outcome("retrying", finish, attempt.job, error=error, seconds=attempt.seconds, delay=wait)
         case WaitForChildren():

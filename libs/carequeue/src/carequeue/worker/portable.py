@@ -90,7 +90,7 @@ def _pickled(error: BaseException) -> bytes:
 def _plain(error: Instruction) -> Instruction:
     match error:
         case RetryAt():
-            return RetryAt(error.when, error.why)
+            return RetryAt(error.when, error.why, counts=error.counts)
         case RateLimited():
             return RateLimited(error.for_, group=error.group)
         case Skip():
