@@ -49,6 +49,10 @@ test-interop: setup-dev interop-setup ## against Node's BullMQ
 test-servers: setup-dev interop-setup ## carequeue on Redis 6.2 to 8 and Valkey 8 and 9, half an hour (ARGS="--quick", ARGS="--only 'Redis 8'")
 	$(BIN)/python tests/servers/run.py $(ARGS)
 
+.PHONY: chaos
+chaos: setup-dev ## the queue's fault tests in their long form, half an hour or so (SEEDS=200 tries more)
+	CAREQUEUE_FAULT_SEEDS=$(or $(SEEDS),60) $(PYTEST) -n 2 --dist loadscope --timeout 900 tests/integration/carequeue/faults
+
 .PHONY: test-e2e
 test-e2e: setup-dev ## the real processes, from a REST call to a mail and a push
 	$(PYTEST) tests/e2e

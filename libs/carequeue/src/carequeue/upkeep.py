@@ -101,7 +101,8 @@ class Upkeep(Schedules):
         With a `limit` it stops after about so many jobs. True: the queue is gone; False: call it again.
 
         Raises:
-            QueueNotPaused: it is not paused, or jobs are active and `force` is not said.
+            QueueNotPaused: it is not paused, or jobs are active and `force` is not said. After a repetition this may
+                mean that the first call did it: a queue that is gone is not paused.
         """
         deleted = 0
         while limit is None or deleted < limit:
