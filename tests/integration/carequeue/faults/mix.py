@@ -56,7 +56,7 @@ class Mix:
     runs: Counter[str] = field(default_factory=Counter[str])
     """How often a handler began each job."""
     before: Callable[[Job[Any]], Awaitable[None]] | None = None
-    """Awaited in the handler of every job by itself."""
+    """Awaited in the handler for every job."""
 
     def jobs(self) -> list[NewJob[Any]]:
         def job(kind: str, number: int, **options: Any) -> NewJob[Any]:
@@ -118,6 +118,9 @@ class Mix:
 
     async def handle_batch(self, jobs: list[Job[Any]]) -> list[str]:
         self.runs.update(job.id for job in jobs)
+        for job in jobs:
+            if self.before is not None:
+                await self.before(job)
         return [job.id for job in jobs]
 
     async def end(self, queue: Queue, redis: Redis, seconds: float = 40) -> QueueState:

@@ -78,7 +78,9 @@ async def test_calls_of_workers_and_producers_broken_at_random(
         proxy.choose(lambda name: chance.choice(list(Fault)) if name in NAMES and chance.random() < SHARE else None)
         mix = Mix(size=12)
         url = proxy.url(IMPATIENT)
-        async with mix.worker(queue.name, url), mix.worker(queue.name, url), Queue(queue.name, url) as broken:
+        broken = Queue(queue.name, url)
+        async with mix.worker(queue.name, url), mix.worker(queue.name, url):
             await mix.add(broken, insist)
             await mix.end(queue, redis)
+        await broken.close()
         assert proxy.broken, "something was broken"

@@ -7,7 +7,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.integration.carequeue.faults import scenarios_changing, scenarios_looking, scenarios_working
+from tests.integration.carequeue.faults import (
+    scenarios_changing,
+    scenarios_keeping_house,
+    scenarios_looking,
+    scenarios_working,
+)
 from tests.integration.carequeue.faults.stage import SCENARIOS, Stage
 from tests.redis_proxy import NAMES, CommandProxy, Fault
 
@@ -19,7 +24,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.redis
 
-TOLD_IN = (scenarios_changing, scenarios_looking, scenarios_working)
+TOLD_IN = (scenarios_changing, scenarios_keeping_house, scenarios_looking, scenarios_working)
 IMPATIENT = 0.4
 """Seconds after which a client gives up a reply that comes late."""
 
