@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from carequeue.store.reading import pairs
+
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
@@ -14,9 +16,23 @@ LISTS = ("wait", "active", "paused")
 RANKED = ("prioritized", "delayed", "completed", "failed", "waiting-children", "groups:waiting")
 UNFINISHED = ("wait", "active", "paused", "prioritized", "delayed", "waiting-children", "groups:waiting")
 
+DUMP = """
+local readers = {
+  list = {'LRANGE', 0, -1}, zset = {'ZRANGE', 0, -1, 'WITHSCORES'}, hash = {'HGETALL'}, set = {'SMEMBERS'},
+  stream = {'XRANGE', '-', '+'}, string = {'GET'},
+}
+local dump = {}
+for _, key in ipairs(redis.call('KEYS', ARGV[1] .. ':*')) do
+  local kind = redis.call('TYPE', key).ok
+  local reader = readers[kind]
+  dump[#dump + 1] = {key, kind, redis.call(reader[1], key, unpack(reader, 2))}
+end
+return dump
+"""
+
 
 class QueueState:
-    """All of one queue, read at a moment when nobody changes it."""
+    """All of one queue at one moment."""
 
     def __init__(self, keys: QueueKeys) -> None:
         self.keys = keys
@@ -35,44 +51,39 @@ class QueueState:
 
     @classmethod
     async def read(cls, redis: Redis, keys: QueueKeys) -> QueueState:
+        """All in one script: the queue as it is at one moment."""
         state = cls(keys)
-        for place in LISTS:
-            await state._lie(place, await _list(redis, f"{keys.base}:{place}"))
-        for place in RANKED:
-            await state._lie(place, await redis.zrange(f"{keys.base}:{place}", 0, -1))
-        async for key in redis.scan_iter(f"{keys.base}:*", count=1000):
-            await state._note(redis, key)
-        state.meta = await _hash(redis, keys.meta)
-        state.markers = await redis.zrange(keys.marker, 0, -1)
-        state.schedulers = {
-            each: int(due) for each, due in await redis.zrange(f"{keys.base}:repeat", 0, -1, withscores=True)
-        }
-        state.ranks = dict(await redis.zrange(keys.prioritized, 0, -1, withscores=True))
-        for _, fields in await redis.xrange(keys.events):
-            if fields["event"] == "completed":
-                state.completions[fields["jobId"]] += 1
+        dump: Any = await redis.eval(DUMP, 0, keys.base)  # type: ignore[misc]
+        for key, kind, content in dump:
+            state._note(key.removeprefix(f"{keys.base}:"), kind, content)
         return state
 
-    async def _lie(self, place: str, members: list[str]) -> None:
-        for member in members:
-            self.places.setdefault(member, []).append(place)
-
-    async def _note(self, redis: Redis, key: str) -> None:
-        name = key.removeprefix(f"{self.keys.base}:")
-        kind = await redis.type(key)
-        if kind == "hash" and name != "meta":
-            fields = await _hash(redis, key)
-            if "timestamp" in fields:
-                self.jobs[name] = fields
-        elif kind == "string" and name.endswith(":lock"):
+    def _note(self, name: str, kind: str, content: Any) -> None:
+        if name in LISTS or name in RANKED:
+            for member in content if kind == "list" else content[::2]:
+                self.places.setdefault(member, []).append(name)
+        if name == "prioritized":
+            self.ranks = {member: float(rank) for member, rank in zip(content[::2], content[1::2], strict=True)}
+        elif name == "marker":
+            self.markers = content[::2]
+        elif name == "repeat":
+            self.schedulers = {each: int(due) for each, due in zip(content[::2], content[1::2], strict=True)}
+        elif name == "meta":
+            self.meta = pairs(content)
+        elif name == "events":
+            events = [pairs(fields) for _, fields in content]
+            self.completions.update(event["jobId"] for event in events if event["event"] == "completed")
+        elif kind == "hash" and "timestamp" in pairs(content):
+            self.jobs[name] = pairs(content)
+        elif name.endswith(":lock"):
             self.locks.add(name.removesuffix(":lock"))
-        elif kind == "set" and name.endswith(":dependencies"):
-            self.pending[name.removesuffix(":dependencies")] = await redis.smembers(key)  # type: ignore[misc]
+        elif name.endswith(":dependencies"):
+            self.pending[name.removesuffix(":dependencies")] = set(content)
 
     # What must be true
 
-    def check(self) -> None:
-        """At any moment."""
+    def check(self, *, wake_ups: bool = True) -> None:
+        """At any moment. `wake_ups`: no worker has taken one and not looked yet, nor died meanwhile."""
         for job_id, places in self.places.items():
             assert len(places) == 1, f"job {job_id} is in {places}"
         assert set(self.places) == set(self.jobs), "what lies somewhere is a job, and every job lies somewhere"
@@ -84,7 +95,7 @@ class QueueState:
             assert rank // 2**32 == int(self.jobs[job_id]["priority"]) > 0, "the rank is that of the priority"
         self._check_families()
         free = "paused" not in self.meta and len(active) < int(self.meta.get("concurrency", 1000))
-        if free and (self.of("wait") or self.of("prioritized")):
+        if wake_ups and free and (self.of("wait") or self.of("prioritized")):
             assert "0" in self.markers, "work that may be taken wakes somebody"
 
     def check_at_rest(self) -> None:
@@ -111,16 +122,3 @@ class QueueState:
                 base, _, child = key.rpartition(":")
                 if base == self.keys.base:
                     assert self.places.get(child, ["gone"])[0] in UNFINISHED, f"{parent} waits for {child}, which ended"
-
-
-async def check_at_rest(redis: Redis, *queues: Any) -> None:
-    for queue in queues:
-        (await QueueState.read(redis, queue.keys)).check_at_rest()
-
-
-async def _list(redis: Redis, key: str) -> list[str]:
-    return await redis.lrange(key, 0, -1)  # type: ignore[no-any-return,misc]
-
-
-async def _hash(redis: Redis, key: str) -> dict[str, str]:
-    return await redis.hgetall(key)  # type: ignore[no-any-return,misc]

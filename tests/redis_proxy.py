@@ -94,12 +94,20 @@ class CommandProxy:
         """Let `choose(name)` say what happens to each call."""
         self._choose = choose
 
+    def redirect(self, url: str) -> None:
+        """Cut every connection; new ones go to another server."""
+        parts = urlsplit(url)
+        self._upstream = (parts.hostname or "127.0.0.1", parts.port or 6379)
+        for connection in self._connections:
+            connection.cancel()
+
     # One connection
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.ensure_future(self._serve(reader, writer))
         self._connections.add(task)
         task.add_done_callback(self._connections.discard)
+        task.add_done_callback(lambda _: writer.transport.abort())  # even if it was cancelled before it began
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -116,11 +124,11 @@ class CommandProxy:
         try:
             await asyncio.wait(halves, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            up_writer.transport.abort()  # both before the first await, at which it may be cancelled
+            writer.close()  # what was written still goes out
             for half in halves:
                 half.cancel()
             await asyncio.gather(*halves, return_exceptions=True)
-            writer.close()  # what was written still goes out
-            up_writer.transport.abort()
             with contextlib.suppress(OSError):
                 await writer.wait_closed()
 

@@ -116,6 +116,10 @@ class FaultProxy:
         """Bytes arrived while nothing was let through."""
 
     @property
+    def port(self) -> int:
+        return self._listening_port
+
+    @property
     def url(self) -> str:
         return f"redis://127.0.0.1:{self._listening_port}/{self._database}"
 
