@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from infra.reference import reference, undocumented
@@ -9,6 +10,7 @@ from infra.reference import reference, undocumented
 import carequeue
 
 LIBRARY = Path(__file__).parents[2] / "libs/carequeue"
+NAMED_TEST = re.compile(r"\[`(test_\w+)`\]\(([^)#]+\.py)\)")
 
 
 def test_every_public_name_of_carequeue_has_a_docstring() -> None:
@@ -32,3 +34,13 @@ def test_every_exception_is_on_the_page_of_errors() -> None:
     ]
     told = {name for name in exceptions if f"| `{name}`" in page}
     assert sorted(set(exceptions) - told - {"CarequeueError", "JobError", "Instruction"}) == []
+
+
+def test_the_tests_that_the_pages_name_are_there() -> None:
+    missing = [
+        (page.name, test)
+        for page in sorted((LIBRARY / "docs").glob("*.md"))
+        for test, path in NAMED_TEST.findall(page.read_text("utf-8"))
+        if f"def {test}(" not in (page.parent / path).read_text("utf-8")
+    ]
+    assert missing == []
