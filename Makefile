@@ -50,7 +50,7 @@ test-servers: setup-dev interop-setup ## carequeue on Redis 6.2 to 8 and Valkey 
 	$(BIN)/python tests/servers/run.py $(ARGS)
 
 .PHONY: chaos
-chaos: setup-dev ## the queue's fault tests in their long form, half an hour or so (SEEDS=200 tries more)
+chaos: setup-dev ## the queue's fault tests in their long form, some ten minutes (SEEDS=500 tries more)
 	CAREQUEUE_FAULT_SEEDS=$(or $(SEEDS),60) $(PYTEST) -n 2 --dist loadscope --timeout 900 tests/integration/carequeue/faults
 
 .PHONY: test-e2e

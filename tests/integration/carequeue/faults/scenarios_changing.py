@@ -19,7 +19,7 @@ from carequeue import (
     Repeat,
     WrongState,
 )
-from carequeue.options import JobOptions, RateLimit
+from carequeue.options import Deduplication, JobOptions, RateLimit
 
 if TYPE_CHECKING:
     from tests.integration.carequeue.faults.stage import Stage
@@ -144,6 +144,14 @@ async def logging_a_row(stage: Stage) -> None:
     assert await stage.direct.logs(job.id) == ["row"] * rows
 
 
+@scenario("closeWindow")
+async def ending_deduplication(stage: Stage) -> None:
+    await stage.direct.add("job", deduplication=Deduplication("d"))
+    assert await stage.lose(lambda: stage.queue.remove_deduplication("d")) is not stage.fault.ran
+    await stage.direct.add("job", deduplication=Deduplication("d"))
+    assert (await stage.direct.counts()).waiting == 2
+
+
 @scenario("leaveParent")
 async def leaving_a_parent(stage: Stage) -> None:
     parent, child = await a_family(stage)
@@ -203,6 +211,14 @@ async def resuming(stage: Stage) -> None:
 async def draining(stage: Stage) -> None:
     await stage.direct.add_bulk([NewJob("job", number) for number in range(3)])
     await stage.lose(lambda: stage.queue.drain())
+    assert not (await stage.state()).jobs
+
+
+@scenario("removeOrphans")
+async def removing_orphans(stage: Stage) -> None:
+    job = await stage.direct.add("job")
+    await stage.redis.lrem(stage.direct.keys.wait, 0, job.id)  # type: ignore[misc]
+    assert await stage.lose(lambda: stage.queue.remove_orphans()) == 1 - stage.fault.ran
     assert not (await stage.state()).jobs
 
 

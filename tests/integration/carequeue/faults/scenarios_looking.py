@@ -43,6 +43,7 @@ LOOKS: dict[str, Callable[[Queue], Awaitable[Any]]] = {
     "getMetrics": lambda queue: queue.metrics("completed"),
     "getScheduler": lambda queue: queue.get_scheduler("s"),
     "getSchedulers": lambda queue: queue.schedulers(),
+    "searchJobs": lambda queue: ids_of(all_of(queue.find(EVERY_STATE))),
     "getState": lambda queue: queue.state("parent"),
     "getStates": lambda queue: queue.states(["parent", "child"]),
 }
