@@ -131,6 +131,16 @@ async def test_orphans_go_and_others_stay(redis_url: str, redis: Redis, queue_na
         await queue.obliterate()
 
 
+async def test_many_orphans_go_in_a_cluster_too(own_cluster: str) -> None:
+    async with Queue("{lost}", own_cluster) as queue:
+        await fill(queue, AT_ONCE + 10)
+        await queue.client.ltrim(queue.keys.wait, 0, 4)  # type: ignore[misc]
+        await queue.add("paint", job_id="later", delay=HOUR)
+        assert await queue.remove_orphans() == AT_ONCE + 5
+        assert len(await queue.jobs(["waiting", "delayed"])) == 6
+        assert [job.id async for job in queue.iterate("waiting", page=2)] == await queue.job_ids("waiting")
+
+
 async def test_the_old_key_of_priorities_is_removed(queue: Queue, redis: Redis) -> None:
     await redis.set(f"{queue.keys.base}:priority", "1")
     assert await queue.remove_priority_key() is True

@@ -120,17 +120,26 @@ class Upkeep(Schedules):
         """
         placed = set(await self.job_ids(("waiting", "active")))
         removed, cursor = 0, ""
+        suspects: dict[str, None] = {}
         while cursor != "0" and (limit is None or removed < limit):
             cursor, found = await self._reading.scan_hashes(cursor or "0", AT_ONCE)
-            suspects = [job_id for job_id in dict.fromkeys(found) if job_id not in placed]
-            removed += await self._upkeep.remove_orphans(
-                suspects, self._now(), AT_ONCE if limit is None else limit - removed
-            )
+            suspects |= dict.fromkeys(job_id for job_id in found if job_id not in placed)
+            if len(suspects) >= AT_ONCE or cursor == "0":  # a call looks through all lists: few calls
+                removed += await self._remove_orphans(list(suspects), None if limit is None else limit - removed)
+                suspects = {}
         return removed
 
     async def remove_priority_key(self) -> bool:
         """Delete the key in which BullMQ 3 and 4 counted priorities, of no use since; False if there is none."""
         return await self._upkeep.remove_priority_key()
+
+    async def _remove_orphans(self, suspects: list[str], limit: int | None) -> int:
+        removed = 0
+        for first in range(0, len(suspects), AT_ONCE):
+            some = suspects[first : first + AT_ONCE]
+            most = len(some) if limit is None else limit - removed
+            removed += await self._upkeep.remove_orphans(some, self._now(), most)
+        return removed
 
     async def _drain(self, state: WireState, most: int) -> int:
         """Drain one state of about `most` jobs: what others add meanwhile does not keep it at work for ever."""
