@@ -13,14 +13,17 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from sqlalchemy import select
+from tests.redis_servers import Cluster, Watched, promoted
 
 from carecircle.db.deliveries import Delivery
 from carecircle.db.occurrences import OccurrenceRow
 from carecircle.delivery.runner import run_channel
 from carecircle.domain.delivery import Misconfigured, Rejected, Sent, TryLater
 from carecircle.jobs import HOUSEKEEPING, REMINDERS, Queues, job_id
+from carecircle.runtime.findings import Level
 from carecircle.usecases.enqueueing import enqueue_due_soon
 from carecircle.usecases.sweeping import sweep
+from carecircle_cli.doctor.redis import check_redis
 from carecircle_cli.engines import EmbeddedValkey
 from carecircle_cli.engines.process import free_port
 from carecircle_dispatcher.service import serve
@@ -134,10 +137,7 @@ def new_system(world: Any, channel: Any, new_database_url: str, queue_name: str)
         settings = DispatcherSettings.load(
             database_url=new_database_url,
             redis_url=redis_url,
-            queue_prefix=queue_name,
-            reconcile_seconds=0.3,
-            concurrency=5,
-            **given,
+            **{"queue_prefix": queue_name, "reconcile_seconds": 0.3, "concurrency": 5, **given},
         )
         return System(world, channel, redis_url, settings)
 
@@ -168,6 +168,50 @@ async def test_a_dose_is_sent_once_when_it_is_due_and_the_jobs_say_so(world: Any
     send = await system.job("fake", job_id(row.id, 1), JobState.COMPLETED)
     assert (reminder.return_value, send.return_value) == ({"sent": 1}, {"sent": str(row.id)})
     assert (await world.get(OccurrenceRow, occurrence_id)).state == "due"
+
+
+@pytest.mark.slow
+async def test_redis_may_be_a_cluster(
+    new_system: Callable[..., System], world: Any, tmp_path: Path, queue_name: str
+) -> None:
+    cluster = Cluster(tmp_path / "cluster")
+    try:
+        await cluster.start()
+        system = new_system(cluster.url, queue_prefix=f"{{{queue_name}}}")
+        system.start()
+        await sends_a_dose(system, world)
+        assert {finding.level for finding in await check_redis(cluster.url)} == {Level.OK}
+    finally:
+        cluster.stop()
+
+
+@pytest.mark.slow
+async def test_redis_may_be_behind_sentinels_and_its_master_may_die(
+    new_system: Callable[..., System], world: Any, tmp_path: Path
+) -> None:
+    watched = Watched(tmp_path / "watched")
+    try:
+        await watched.start()
+        system = new_system(watched.url)
+        system.start()
+        await system.housekeeping()
+        await eventually(watched.in_step)
+        before = await watched.master()
+        before.process.kill()
+        await promoted(watched, before)
+        await sends_a_dose(system, world)
+        assert {finding.level for finding in await check_redis(watched.url)} == {Level.OK}
+    finally:
+        watched.stop()
+
+
+async def sends_a_dose(system: System, world: Any) -> None:
+    """By way of its queues: the job says so."""
+    occurrence_id = await world.occurrence(due=2 * SECOND)
+    assert (await system.message()).occurrence_id == occurrence_id
+    reminder = await system.job(REMINDERS, job_id(occurrence_id, 1), JobState.COMPLETED)
+    assert reminder.return_value == {"sent": 1}
+    await system.close()
 
 
 async def test_a_dose_taken_early_reminds_nobody(world: Any, system: System) -> None:

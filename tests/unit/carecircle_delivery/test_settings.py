@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from pydantic import SecretStr  # noqa: TC002 - read at run time by pydantic
 
+from carecircle.runtime.redis_url import with_timeouts
 from carecircle.runtime.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
@@ -76,3 +77,49 @@ def test_a_queue_prefix_that_would_break_keys_is_refused(monkeypatch: pytest.Mon
 
     with pytest.raises(SettingsError, match="CARECIRCLE_QUEUE_PREFIX"):
         Settings.load(database_url="postgresql://h/d")
+
+
+@pytest.mark.parametrize(
+    ("url", "prefix"),
+    [
+        ("redis://:secret@h/1", "bull"),
+        ("rediss://h?ssl_ca_certs=/ca.pem", "bull"),
+        ("unix:///run/redis.sock", "bull"),
+        ("redis+sentinel://u:secret@one,two:26380/main", "bull"),
+        ("redis+cluster://one,two", "{bull}"),
+    ],
+)
+def test_redis_may_be_anything_that_the_queues_know(url: str, prefix: str) -> None:
+    settings = Settings.load(database_url="postgresql://h/d", redis_url=url, queue_prefix=prefix)
+    assert settings.redis_url.get_secret_value() == url
+
+
+@pytest.mark.parametrize(
+    ("url", "prefix", "told"),
+    [
+        ("http://u:secret@h", "bull", "REDIS_URL: Value error, not the URL of a Redis: it begins with one of redis://"),
+        ("redis+sentinel://u:secret@h", "bull", "REDIS_URL: Value error, not the URL of a Redis: behind the sentinels"),
+        ("redis+cluster://u:secret@h", "bull", "CARECIRCLE_QUEUE_PREFIX: Value error, in a Redis Cluster .*'{bull}'"),
+        ("redis://h", "{bull", "CARECIRCLE_QUEUE_PREFIX: String should match"),
+    ],
+)
+def test_a_redis_that_cannot_be_is_said_without_its_password(url: str, prefix: str, told: str) -> None:
+    with pytest.raises(SettingsError, match=told) as raised:
+        Settings.load(database_url="postgresql://h/d", redis_url=url, queue_prefix=prefix)
+    assert "secret" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "used"),
+    [
+        ("redis://h", "redis://h?socket_timeout=2&socket_connect_timeout=2"),
+        ("redis://h?db=1", "redis://h?db=1&socket_timeout=2&socket_connect_timeout=2"),
+        ("unix:///run/r.sock?socket_timeout=9", "unix:///run/r.sock?socket_timeout=9&socket_connect_timeout=2"),
+        (
+            "redis+sentinel://a,b/main?socket_timeout=1&socket_connect_timeout=1",
+            "redis+sentinel://a,b/main?socket_timeout=1&socket_connect_timeout=1",
+        ),
+    ],
+)
+def test_redis_is_given_up_after_two_seconds_unless_its_address_says_otherwise(given: str, used: str) -> None:
+    assert with_timeouts(given) == used

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID  # noqa: TC003 - read at run time by the payload decoder
 
 from carecircle.domain.medication import Severity
-from carecircle.runtime.redis_client import redis_client
+from carecircle.runtime.redis_url import with_timeouts
 from carequeue import Backoff, JobKind, KeepJobs, Queue
 
 if TYPE_CHECKING:
@@ -82,7 +82,6 @@ class Queues:
     def __init__(self, redis_url: str, prefix: str = "bull") -> None:
         self.redis_url = redis_url
         self.prefix = prefix
-        self._client = redis_client(redis_url)
         self._open: dict[str, Queue] = {}
         self._opening = asyncio.Lock()
         self._stack = AsyncExitStack()
@@ -92,7 +91,7 @@ class Queues:
         if name not in self._open:
             async with self._opening:
                 if name not in self._open:
-                    queue = Queue(name, self._client, prefix=self.prefix)
+                    queue = Queue(name, with_timeouts(self.redis_url), prefix=self.prefix)
                     self._open[name] = await self._stack.enter_async_context(queue)
         return self._open[name]
 
@@ -104,4 +103,3 @@ class Queues:
     ) -> None:
         self._open.clear()
         await self._stack.aclose()
-        await self._client.aclose()

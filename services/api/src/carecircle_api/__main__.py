@@ -48,7 +48,7 @@ async def serve(settings: ApiSettings, stop: asyncio.Event) -> None:
         stack.push_async_callback(database.close)
         queues = await stack.enter_async_context(Queues(redis_url, settings.queue_prefix))
         hints = await stack.enter_async_context(QueueHints(database, queues, settings.enqueue_horizon))
-        redis = await stack.enter_async_context(RedisWatch(redis_url, metrics))
+        redis = await stack.enter_async_context(RedisWatch(redis_url, metrics, prefix=settings.queue_prefix))
         health = Health("", 0, metrics, _checks(database, redis))
         await _serve(settings, create_app(_services(settings, database, hints, health, metrics)), stop)
 

@@ -18,7 +18,7 @@ from carecircle.runtime.feeder import Feeder
 from carecircle.runtime.health import Check, Health
 from carecircle.runtime.metrics import Metrics
 from carecircle.runtime.queue_service import note_failures, serve_queue, worker_name
-from carecircle.runtime.redis_client import redis_client
+from carecircle.runtime.redis_url import with_timeouts
 from carecircle.runtime.redis_watch import RedisWatch
 from carecircle_dispatcher.housekeeping import Housekeeping
 from carecircle_dispatcher.reconciler import Reconciler
@@ -27,8 +27,6 @@ from carequeue import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from redis.asyncio import Redis
 
     from carecircle.channels import ChannelSpec
     from carecircle_dispatcher.settings import DispatcherSettings
@@ -52,16 +50,15 @@ async def serve(
         database = Database.connect(url, pool_size=size, max_overflow=0)
         stack.push_async_callback(database.close)
         queues = await stack.enter_async_context(Queues(redis_url, settings.queue_prefix))
-        watch = await stack.enter_async_context(RedisWatch(redis_url, metrics))
-        client = redis_client(redis_url)
-        stack.push_async_callback(client.aclose)
+        watch = await stack.enter_async_context(RedisWatch(redis_url, metrics, prefix=settings.queue_prefix))
+        worker = partial(_worker, with_timeouts(redis_url), settings, metrics.telemetry)
         reminders = Reminders(database, queues, channels)
         housekeeping = Housekeeping(database, queues, channels, metrics, settings)
         reconciler = Reconciler(database, queues, channels, housekeeping, watch, metrics, settings)
         feeder = Feeder(watch, reminders.due, reminders.decide, concurrency=settings.concurrency)
         workers = (
-            reminders.attach(_worker(REMINDERS, client, settings, settings.concurrency, metrics.telemetry)),
-            housekeeping.attach(_worker(HOUSEKEEPING, client, settings, 1, metrics.telemetry)),
+            reminders.attach(worker(REMINDERS, settings.concurrency)),
+            housekeeping.attach(worker(HOUSEKEEPING, 1)),
         )
         checks = {"postgres": Check(partial(answers, database), needed=True), "redis": Check(watch.is_up)}
         await stack.enter_async_context(Health(settings.health_host, settings.health_port, metrics, checks))
@@ -73,10 +70,10 @@ async def serve(
                 group.create_task(serve_queue(note_failures(worker, metrics), stop, budgets.stop_grace))
 
 
-def _worker(name: str, client: Redis, settings: DispatcherSettings, concurrency: int, telemetry: Telemetry) -> Worker:
+def _worker(connection: str, settings: DispatcherSettings, telemetry: Telemetry, name: str, concurrency: int) -> Worker:
     return Worker(
         name,
-        client,
+        connection,
         prefix=settings.queue_prefix,
         name=worker_name(),
         concurrency=concurrency,

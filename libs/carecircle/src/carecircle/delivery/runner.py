@@ -23,7 +23,7 @@ from carecircle.runtime.feeder import Feeder
 from carecircle.runtime.health import Check, Health
 from carecircle.runtime.metrics import Metrics
 from carecircle.runtime.queue_service import note_failures, serve_queue, worker_name
-from carecircle.runtime.redis_client import redis_client
+from carecircle.runtime.redis_url import with_timeouts
 from carecircle.runtime.redis_watch import RedisWatch
 from carequeue import Worker
 
@@ -51,7 +51,8 @@ async def run_channel(channel: Channel, settings: Settings, stop: asyncio.Event)
         url, size = settings.database_url.get_secret_value(), settings.database_pool_size
         database = Database.connect(url, pool_size=size, max_overflow=0)
         stack.push_async_callback(database.close)
-        watch = await stack.enter_async_context(RedisWatch(settings.redis_url.get_secret_value(), metrics))
+        redis_url = settings.redis_url.get_secret_value()
+        watch = await stack.enter_async_context(RedisWatch(redis_url, metrics, prefix=settings.queue_prefix))
         options = SenderOptions(
             worker=worker_name(),
             lease=settings.lease,
@@ -59,12 +60,10 @@ async def run_channel(channel: Channel, settings: Settings, stop: asyncio.Event)
             send_limit=budgets.send,
         )
         runner = ChannelRunner(database, channel, metrics, options)
-        client = redis_client(settings.redis_url.get_secret_value())
-        stack.push_async_callback(client.aclose)
         worker = runner.attach(
             Worker(
                 channel.spec.name,
-                client,
+                with_timeouts(redis_url),
                 prefix=settings.queue_prefix,
                 name=options.worker,
                 concurrency=settings.concurrency,

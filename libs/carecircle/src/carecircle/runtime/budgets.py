@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from carecircle.db.session import IDLE_IN_TRANSACTION_TIMEOUT_MS, LOCK_TIMEOUT_MS, STATEMENT_TIMEOUT_MS
-from carecircle.runtime.redis_client import COMMAND_TIMEOUT
+from carecircle.runtime.redis_url import COMMAND_TIMEOUT
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Any, Self, cast
 import structlog
 from redis.exceptions import RedisError
 
-from carecircle.runtime.redis_client import COMMAND_TIMEOUT, redis_client
+from carecircle.runtime.redis_url import COMMAND_TIMEOUT, with_timeouts
 from carecircle.runtime.waiting import stopped_within
+from carequeue import Inspector
 
 if TYPE_CHECKING:
     from types import TracebackType
-
-    from redis.asyncio import Redis
 
     from carecircle.runtime.metrics import Metrics
 
@@ -28,12 +27,14 @@ log = structlog.stdlib.get_logger(__name__)
 
 
 class RedisWatch:
-    """`async with RedisWatch(url, metrics) as watch`; `run(stop)` does the asking."""
+    """`async with RedisWatch(url, metrics, prefix=…) as watch`; `run(stop)` does the asking.
 
-    def __init__(self, url: str, metrics: Metrics) -> None:
-        self._url = url
+    In a cluster it asks the node that has the queues with this prefix.
+    """
+
+    def __init__(self, url: str, metrics: Metrics, *, prefix: str) -> None:
+        self._queue = Inspector("watch", with_timeouts(url), prefix=prefix)
         self._metrics = metrics
-        self._client: Redis | None = None
         self._up = False
         self._changed_at = time.monotonic()
 
@@ -51,14 +52,12 @@ class RedisWatch:
         return self._up
 
     async def __aenter__(self) -> Self:
-        self._client = redis_client(self._url)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._client is not None:
-            await self._client.aclose()
+        await self._queue.close()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Ask until `stop` is set."""
@@ -71,7 +70,7 @@ class RedisWatch:
         """Ask now."""
         try:
             async with asyncio.timeout(COMMAND_TIMEOUT.total_seconds()):
-                await cast("Any", self._client).ping()
+                await cast("Any", self._queue.client).ping()
         except (RedisError, OSError, TimeoutError):
             return False
         return True

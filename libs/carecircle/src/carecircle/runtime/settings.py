@@ -12,8 +12,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from carecircle.runtime.redis_url import check_redis_url
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
@@ -35,7 +37,9 @@ class Settings(BaseSettings):
 
     database_url: SecretStr = Field(validation_alias="DATABASE_URL")
     redis_url: SecretStr = Field(default=SecretStr("redis://localhost:6379/0"), validation_alias="REDIS_URL")
-    queue_prefix: str = Field(default="bull", pattern=r"^[^:{}\s]+$")
+    """Also of sentinels or a Cluster: libs/carequeue/docs/connections.md lists what an address may be."""
+    queue_prefix: str = Field(default="bull", pattern=r"^([^:{}\s]+|\{[^:{}\s]+\})$", validate_default=True)
+    """In a Redis Cluster in braces: `{bull}` puts all queues where one script can reach them."""
     public_url: str = "http://localhost:8000"
     """Where people reach the API."""
     app_url: str | None = Field(default=None, pattern=r"^(https?://\S+)?$")
@@ -57,6 +61,19 @@ class Settings(BaseSettings):
     """0: any free port, said in the log."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["json", "console"] = "json"
+
+    @field_validator("redis_url")
+    @classmethod
+    def _is_redis(cls, url: SecretStr) -> SecretStr:
+        check_redis_url(url.get_secret_value(), "{bull}")
+        return url
+
+    @field_validator("queue_prefix")
+    @classmethod
+    def _fits_redis(cls, prefix: str, info: ValidationInfo) -> str:
+        if (url := info.data.get("redis_url")) is not None:
+            check_redis_url(url.get_secret_value(), prefix)
+        return prefix
 
     @property
     def lease(self) -> timedelta:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from carecircle.runtime.findings import Finding
+from carecircle.runtime.redis_url import with_timeouts
 from carecircle_cli.doctor.wording import without_secrets
+from carequeue import CarequeueError, Inspector
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,13 +23,13 @@ NEARLY_FULL = 0.8
 async def check_redis(url: str) -> list[Finding]:
     """What is right and wrong with the server at `url`."""
     try:
-        client: Redis = Redis.from_url(  # pyright: ignore[reportUnknownMemberType] - redis-py leaves **kwargs bare
-            url, decode_responses=True, socket_timeout=5, socket_connect_timeout=5, retry=Retry(NoBackoff(), 0)
-        )
-        async with client:
-            info = await client.info()  # pyright: ignore[reportUnknownMemberType] - the same
+        queue = Inspector("doctor", with_timeouts(url), prefix="{bull}")
+        try:
+            info = cast("Mapping[str, Any]", await cast("Any", queue.client).info())
+        finally:
+            await queue.close()
         return judge_redis(info)
-    except (RedisError, OSError, ValueError) as error:
+    except (RedisError, OSError, ValueError, CarequeueError) as error:
         return [
             Finding.fail(SUBJECT, "reachable", without_secrets(error), "start it, or set REDIS_URL to where it runs")
         ]
