@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 CANCEL_AGAIN = 0.05
 
 
-async def end(tasks: Iterable[asyncio.Task[Any]]) -> None:
+async def end(tasks: Iterable[asyncio.Future[Any]]) -> None:
     """Cancel tasks until they have ended.
 
     Once is not enough: redis-py sends through `asyncio.wait_for`, which on Python 3.11 swallows a cancellation that

@@ -20,6 +20,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 from carequeue.backoff import reconnect_delay
+from carequeue.ending import end
 from carequeue.errors import ConnectionLost
 from carequeue.store.connection import client_name, redis_errors, source_of
 from carequeue.watch import Watch
@@ -196,8 +197,13 @@ class QueueEvents:
     async def _after(self, place: str) -> Sequence[Event]:
         client = cast("Any", self._connected())
         block = int(BLOCK / timedelta(milliseconds=1))
+        reading = asyncio.ensure_future(client.xread({self._keys.events: place}, count=AT_ONCE, block=block))
         with redis_errors(client):
-            reply = await client.xread({self._keys.events: place}, count=AT_ONCE, block=block)
+            try:
+                await asyncio.wait({reading})
+            finally:
+                await end({reading})  # whoever is cancelled, as by Ctrl-C, does not go on reading
+            reply = reading.result()
         return [_event(entry, fields) for _, entries in reply or () for entry, fields in entries]
 
     def _connected(self) -> LinkedRedis:

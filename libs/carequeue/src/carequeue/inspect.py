@@ -20,6 +20,7 @@ from carequeue.store.connected import Connected
 from carequeue.store.connection import client_name
 from carequeue.store.reading import Reading
 from carequeue.store.scheduling import Scheduling
+from carequeue.store.server import greet
 from carequeue.telemetry import Telemetry
 from carequeue.wire.codec import Codec
 from carequeue.wire.keys import QueueKeys
@@ -63,6 +64,26 @@ class Inspector(Connected):
     def name(self) -> str:
         """The name of the queue."""
         return self.keys.queue
+
+    @property
+    def in_cluster(self) -> bool:
+        """Whether the connection is one to a Redis Cluster."""
+        return self._source.in_cluster
+
+    async def names(self) -> AsyncIterator[str]:
+        """The names of all queues under the prefix that this server has, in no order; in a cluster only some of them.
+
+        The server's keys are passed through a thousand at a time: nobody waits for it long.
+        """
+        head = f"{self.keys.prefix}:"
+        async for key in self._reading.scan(head, ":meta"):
+            name = key.removeprefix(head).removesuffix(":meta")
+            if ":" not in name:
+                yield name
+
+    async def ping(self) -> None:
+        """Return when the server has answered."""
+        await greet(self.client)
 
     # Jobs
 

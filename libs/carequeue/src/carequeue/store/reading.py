@@ -12,13 +12,16 @@ from carequeue.store.connection import redis_errors
 from carequeue.store.script import Scripts
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator, Sequence
 
     from carequeue.store.administration import WireState
     from carequeue.store.client import Argument
 
 Fields = dict[str, str]
 
+SCANNED = 1000
+"""Keys that one call passes over."""
+LITERALLY = str.maketrans({sign: f"\\{sign}" for sign in "*?[]^\\"})
 PRIORITIES = 1000
 """How many one call counts: more would keep other clients waiting."""
 
@@ -60,6 +63,20 @@ class Reading(Scripts):
     async def states(self, job_ids: Sequence[str]) -> list[str]:
         """In the order of the ids, none of which may be there twice; empty for what is nowhere."""
         return cast("list[str]", await self._run("getStates", *job_ids))
+
+    async def scan(self, head: str, tail: str) -> AsyncIterator[str]:
+        """The keys of the server that begin and end so, those that come or go meanwhile perhaps; none is told twice."""
+        pattern = f"{head.translate(LITERALLY)}*{tail}"
+        cursor, seen = 0, set[str]()
+        while True:
+            with redis_errors(self.client):
+                cursor, keys = await self._execute("SCAN", cursor, "MATCH", pattern, "COUNT", SCANNED)
+            for key in keys:
+                if key not in seen:
+                    seen.add(key)
+                    yield key
+            if int(cursor) == 0:
+                return
 
     async def counts(self) -> list[int]:
         """waiting, prioritized, delayed, active, completed, failed, waiting-children, 1 if paused."""
