@@ -203,6 +203,8 @@ class QueueEvents:
                 await asyncio.wait({reading})
             finally:
                 await end({reading})  # whoever is cancelled, as by Ctrl-C, does not go on reading
+                if not reading.cancelled():
+                    reading.exception()  # seen, also where nobody asks for the result any more
             reply = reading.result()
         return [_event(entry, fields) for _, entries in reply or () for entry, fields in entries]
 
