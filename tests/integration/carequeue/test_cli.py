@@ -9,14 +9,13 @@ import re
 import signal
 import subprocess
 import sys
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.integration.carequeue.cli_support import Tool, run_main
 
 from carequeue import FlowNode, JobOptions, NewJob, Queue, Repeat
-from carequeue.cli import main
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,45 +27,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.redis
 
 DRUG = "Warfarin 5 mg"
-
-
-@dataclass(frozen=True)
-class Said:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def rows(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.out.splitlines()]
-
-
-@dataclass
-class Tool:
-    """Runs commands on a queue."""
-
-    url: str
-    queue: str
-    capsys: pytest.CaptureFixture[str]
-
-    async def __call__(self, command: str, *arguments: str, queue: bool = True) -> Said:
-        words = [command, *([self.queue] if queue else []), *arguments, "--url", self.url]
-        self.capsys.readouterr()
-        code = await asyncio.to_thread(_main, words)
-        out, err = self.capsys.readouterr()
-        return Said(code, out, err)
-
-    async def rows(self, command: str, *arguments: str, queue: bool = True) -> list[dict[str, Any]]:
-        said = await self(command, *arguments, "--json", queue=queue)
-        assert said.code == 0, said.err
-        return said.rows
-
-
-def _main(words: list[str]) -> int:
-    try:
-        return main(words)
-    except SystemExit as ended:  # argparse's own
-        return int(ended.code or 0)
 
 
 @pytest.fixture
@@ -114,7 +74,7 @@ class TestLooking:
         await queue.add("push", job_id="b")
         due = await queue.add("mail", job_id="c", delay=timedelta(hours=1))
 
-        assert [row["id"] for row in await tool.rows("jobs")] == ["a", "b", "c"]
+        assert sorted(row["id"] for row in await tool.rows("jobs")) == ["a", "b", "c"]
         assert [row["id"] for row in await tool.rows("jobs", "--name", "push")] == ["b"]
         [delayed] = await tool.rows("jobs", "--state", "delayed")
         assert due.added_at is not None
@@ -391,7 +351,7 @@ class TestAskedWrongly:
     async def test_is_said_in_few_lines_with_code_two(
         self, capsys: pytest.CaptureFixture[str], command: list[str]
     ) -> None:
-        code = await asyncio.to_thread(_main, command)
+        code = await asyncio.to_thread(run_main, command)
         out, err = capsys.readouterr()
         assert (code, out) == (2, "")
         assert "carequeue" in err
@@ -399,18 +359,18 @@ class TestAskedWrongly:
 
     async def test_no_server_is_code_one(self, capsys: pytest.CaptureFixture[str], unused_tcp_port: int) -> None:
         url = f"redis://:hush@127.0.0.1:{unused_tcp_port}"
-        code = await asyncio.to_thread(_main, ["counts", "q", "--url", url])
+        code = await asyncio.to_thread(run_main, ["counts", "q", "--url", url])
         out, err = capsys.readouterr()
         assert (code, out) == (1, "")
         assert "hush" not in err
         assert "Traceback" not in err
 
     async def test_every_command_helps(self, capsys: pytest.CaptureFixture[str]) -> None:
-        assert await asyncio.to_thread(_main, ["--help"]) == 0
+        assert await asyncio.to_thread(run_main, ["--help"]) == 0
         commands = re.findall(r"^    (\w+)", capsys.readouterr().out, re.MULTILINE)
         assert {"counts", "jobs", "doctor", "bench", "events", "retry"} <= set(commands)
         for command in commands:
-            assert await asyncio.to_thread(_main, [command, "--help"]) == 0
+            assert await asyncio.to_thread(run_main, [command, "--help"]) == 0
             assert "--json" in capsys.readouterr().out
 
 

@@ -7,9 +7,11 @@ import json
 import os
 import re
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from carequeue.cli import bench, change, doctor, look
+from carequeue.cli.counts import counts
+from carequeue.cli.where import HELP, where
 from carequeue.job import JobState
 
 if TYPE_CHECKING:
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 ADDRESSES = ("CAREQUEUE_URL", "REDIS_URL")
 LOCAL = "redis://localhost:6379"
 UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
+MOST_PRIORITIES = 1000
+OFTEN = timedelta(milliseconds=100)
 SPAN = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)?")
 
 STATES = [state.value for state in JobState]
@@ -27,13 +31,20 @@ ABOUT = """Look at queues of carequeue and BullMQ, and put right what went wrong
 The server is --url, or $CAREQUEUE_URL, or $REDIS_URL, or redis://localhost:6379. URLs of Sentinel and Cluster are
 known: redis+sentinel://…, redis+cluster://…. What jobs carry is shown only with --data: it may be confidential."""
 
+PASSWORD = re.compile(r"//[^/@\s]*@")
+
 Commands = Any  # argparse does not export the class of its subparsers
 
 
+class _Parser(argparse.ArgumentParser):
+    """One that does not repeat a password when it repeats what it was given."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(PASSWORD.sub("//***@", message))
+
+
 def parser() -> argparse.ArgumentParser:
-    root = argparse.ArgumentParser(
-        prog="carequeue", description=ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    root = _Parser(prog="carequeue", description=ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = root.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _looking(commands)
     _changing(commands)
@@ -43,12 +54,8 @@ def parser() -> argparse.ArgumentParser:
 
 def _looking(commands: Commands) -> None:
     _command(commands, "queues", look.queues, "the queues of the server", queue=False)
-    _command(commands, "counts", look.counts, "how many jobs are in each state")
-    jobs = _command(commands, "jobs", look.jobs, "the jobs of a state, or of several")
-    jobs.add_argument("--state", action="append", choices=STATES, help="repeat it for several; all but completed")
-    jobs.add_argument("--name", help="only jobs with this name")
-    jobs.add_argument("--limit", type=_number, default=50, help="at most so many; 50")
-    _data(jobs)
+    _counting(commands)
+    _listing(commands)
     job = _command(commands, "job", look.job, "all that is known of one job")
     job.add_argument("id")
     _data(job)
@@ -70,6 +77,29 @@ def _looking(commands: Commands) -> None:
     metrics = _command(commands, "metrics", look.metrics, "how many jobs ended in each minute")
     metrics.add_argument("--minutes", type=_number, default=10, help="the newest so many; 10")
     metrics.add_argument("--prometheus", action="store_true", help="the text that Prometheus scrapes")
+
+
+def _counting(commands: Commands) -> None:
+    counting = _command(
+        commands, "counts", counts, "how many jobs are in each state, and the queue's limits", queue=False
+    )
+    counting.add_argument("queues", nargs="+", metavar="queue", help="its name; of several a table")
+    counting.add_argument(
+        "--priorities", type=_priorities, default=[], metavar="LIST", help="and how many of each: 1,2,5-9; 0 has none"
+    )
+    counting.add_argument(
+        "--watch", type=_every, nargs="?", const=timedelta(seconds=2), metavar="TIME",
+        help="again and again, every 2s or as said, until Ctrl-C",
+    )  # fmt: skip
+
+
+def _listing(commands: Commands) -> None:
+    listed = _command(commands, "jobs", look.jobs, "the jobs of a state, or of several")
+    listed.add_argument("--state", action="append", choices=STATES, help="repeat it for several; all but completed")
+    listed.add_argument("--name", help="only jobs with this name")
+    listed.add_argument("--where", action="append", type=where, default=[], metavar="TEST", help=HELP)
+    listed.add_argument("--limit", type=_number, default=50, help="at most so many; 50")
+    _data(listed)
 
 
 def _changing(commands: Commands) -> None:
@@ -163,6 +193,26 @@ def _span(text: str) -> timedelta:
     if found is None or (found[2] is None and float(found[1])):
         raise argparse.ArgumentTypeError(f"a time is a number and ms, s, m, h or d, like 90s or 1d, got {text!r}")
     return timedelta(seconds=float(found[1]) * UNITS[found[2] or "s"])
+
+
+def _every(text: str) -> timedelta:
+    span = _span(text)
+    if span < OFTEN:
+        raise argparse.ArgumentTypeError(f"not more often than every 100ms, got {text!r}")
+    return span
+
+
+def _priorities(text: str) -> list[int]:
+    found: list[int] = []
+    for part in text.split(","):
+        first, dash, last = part.partition("-")
+        if not first.isdecimal() or (dash and not last.isdecimal()):
+            raise argparse.ArgumentTypeError(f"priorities are written like 1,2,5-9, got {text!r}")
+        these = range(int(first), int(last if dash else first) + 1)
+        if not these or len(found) + len(these) > MOST_PRIORITIES:
+            raise argparse.ArgumentTypeError(f"between 1 and {MOST_PRIORITIES} priorities, got {text!r}")
+        found += these
+    return found
 
 
 def _json(text: str) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from statistics import median
@@ -13,6 +14,7 @@ from redis.exceptions import RedisError
 
 from carequeue.errors import CarequeueError
 from carequeue.inspect import Inspector
+from carequeue.store.connection import client_name
 from carequeue.store.server import OLDEST, PRODUCER, WORKER, Rights, version_of
 
 if TYPE_CHECKING:
@@ -34,6 +36,7 @@ SAMPLE = 50
 KEY_BYTES, VALUE_BYTES = 40, 2
 """About what a key with a compact hash, and each text in it, take besides the texts."""
 LONGEST_HINT = 4096
+NODE = ("ioredis", "node-redis")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,8 @@ async def _findings(inspector: Inspector, *, with_queue: bool) -> AsyncIterator[
         yield finding
     if with_queue:
         yield await _work(inspector)
+        for finding in await _workers(inspector):
+            yield finding
         yield await _delayed(inspector)
         yield await _active(inspector)
         yield await _schedulers(inspector)
@@ -177,14 +182,47 @@ async def _rights(inspector: Inspector) -> Finding:
 
 
 async def _work(inspector: Inspector) -> Finding:
-    counts, workers = await asyncio.gather(inspector.counts(), inspector.workers())
+    counts, libraries = await asyncio.gather(inspector.counts(), _libraries(inspector))
     waiting = counts.waiting + counts.prioritized
-    found = f"{waiting} jobs wait, {counts.active} are active, {len(workers)} workers are connected"
+    connected = "who works is not known" if libraries is None else f"{len(libraries)} workers are connected"
+    found = f"{waiting} jobs wait, {counts.active} are active, {connected}"
     if counts.paused:
         return Finding("work", "hint", f"paused; {found}", "`carequeue resume` lets workers take jobs")
-    if waiting and not workers:
+    if waiting and libraries == []:
         return Finding("work", "problem", found, "start a worker, or see whether its connection names are kept")
     return Finding("work", "ok", found)
+
+
+async def _workers(inspector: Inspector) -> list[Finding]:
+    """Who they are: workers of other kinds serve the same queue, but not all of it."""
+    libraries = await _libraries(inspector)
+    if libraries is None:
+        advice = "this user may not run CLIENT LIST, or the host does not offer it: `workers` shows nobody"
+        return [Finding("workers", "hint", "the server does not tell who is connected", advice)]
+    if not libraries:
+        return []
+    found = ", ".join(f"{count} with {library}" for library, count in sorted(Counter(libraries).items()))
+    if any(library.startswith(NODE) for library in libraries):
+        advice = (
+            "those in Node take no jobs of groups, and know no expiry, timeout, dead letter or misfire policy: "
+            "if jobs of this queue go by one of these, let only carequeue's workers serve it"
+        )
+        return [Finding("workers", "hint", found, advice)]
+    return [Finding("workers", "ok", found)]
+
+
+async def _libraries(inspector: Inspector) -> list[str] | None:
+    """The Redis client that each connected worker uses, as Redis 7.2 and newer know it; None: nobody tells."""
+    try:
+        connections = cast("list[Mapping[str, str]]", await cast("Any", inspector.client).client_list())
+    except RedisError:
+        return None
+    named = client_name(inspector.keys.prefix, inspector.name)
+    return [
+        one.get("lib-name") or "an unknown library"
+        for one in connections
+        if one.get("name") == named or one.get("name", "").startswith(f"{named}:w:")
+    ]
 
 
 async def _delayed(inspector: Inspector) -> Finding:

@@ -47,21 +47,17 @@ async def queues(asked: Namespace, output: Output) -> int:
     return 0
 
 
-async def counts(asked: Namespace, output: Output) -> int:
-    async with inspector(asked) as one:
-        found = await one.counts()
-    output.record({**found.by_state, "paused": found.paused})
-    return 0
-
-
 async def jobs(asked: Namespace, output: Output) -> int:
+    def is_meant(found: Job[Any]) -> bool:
+        return all(holds(found) for holds in asked.where)
+
     rows: list[dict[str, Any]] = []
     async with inspector(asked) as one:
         for state in asked.state or UNFINISHED:
-            async for found in one.find(state, name=asked.name):
+            async for found in one.find(state, name=asked.name, where=is_meant):
                 if len(rows) == asked.limit:
                     break
-                rows.append(_row(found, state, with_data=asked.data))
+                rows.append(row(found, state, with_data=asked.data))
     output.table(rows, none="no such job")
     if len(rows) == asked.limit:
         output.say(f"only {asked.limit}: there may be more, see --limit")
@@ -76,7 +72,7 @@ async def job(asked: Namespace, output: Output) -> int:
         rows, children = await one.logs(asked.id), await one.children(asked.id).counts()
     output.record(
         {
-            **_row(found, state, with_data=asked.data),
+            **row(found, state, with_data=asked.data),
             "priority": found.priority,
             "started_at": found.started_at,
             "finished_at": found.finished_at,
@@ -152,7 +148,11 @@ async def workers(asked: Namespace, output: Output) -> int:
     async with inspector(asked) as one:
         found = await one.workers()
     rows = [
-        {"name": worker.name, "address": worker.address, "connected_seconds": worker.connected_seconds}
+        {
+            "name": worker.name,
+            "address": worker.address,
+            "connected_seconds": worker.connected_seconds,
+        }
         for worker in found
     ]
     output.table(rows, none="no worker is connected")
@@ -223,7 +223,7 @@ async def metrics(asked: Namespace, output: Output) -> int:
     return 0
 
 
-def _row(found: Job[Any], state: Any, *, with_data: bool) -> dict[str, Any]:
+def row(found: Job[Any], state: Any, *, with_data: bool) -> dict[str, Any]:
     row: dict[str, Any] = {
         "id": found.id,
         "name": found.name,
