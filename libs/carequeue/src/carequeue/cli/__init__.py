@@ -7,9 +7,12 @@ asked and an `Output`, and answers the exit code.
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 import sys
 from typing import TYPE_CHECKING
+
+from redis.exceptions import RedisError
 
 from carequeue.cli.arguments import parser
 from carequeue.cli.output import Output, Refused
@@ -28,6 +31,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     `arguments` are those of the process unless given.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal may not know every letter of a name
     asked = parser().parse_args(arguments)
     output = Output(as_json=asked.json)
     try:
@@ -41,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (InvalidOption, Refused) as error:
         output.complain(str(error))
         return MISUSED
-    except CarequeueError as error:
+    except (CarequeueError, RedisError) as error:
         output.complain(str(error))
         return FAILED
     return code

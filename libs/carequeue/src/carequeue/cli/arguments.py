@@ -31,6 +31,7 @@ ABOUT = """Look at queues of carequeue and BullMQ, and put right what went wrong
 The server is --url, or $CAREQUEUE_URL, or $REDIS_URL, or redis://localhost:6379. URLs of Sentinel and Cluster are
 known: redis+sentinel://…, redis+cluster://…. What jobs carry is shown only with --data: it may be confidential."""
 
+PLACE = re.compile(r"\$|\d{1,19}(?:-\d{1,19})?")
 PASSWORD = re.compile(r"//[^/@\s]*@")
 
 Commands = Any  # argparse does not export the class of its subparsers
@@ -64,7 +65,7 @@ def _looking(commands: Commands) -> None:
     flow.add_argument("--depth", type=_number, default=10, help="how many levels; 10")
     events = _command(commands, "events", look.events, "what happens, as it happens, until Ctrl-C")
     events.add_argument(
-        "--since", default="$", metavar="ID", help="'0': from the oldest that is kept; after an event's id"
+        "--since", type=_place, default="$", metavar="ID", help="'0': from the oldest that is kept; after an event's id"
     )
     events.add_argument("--name", action="append", help="only events of this name; repeat it for several")
     _data(events)
@@ -192,7 +193,16 @@ def _span(text: str) -> timedelta:
     found = SPAN.fullmatch(text)
     if found is None or (found[2] is None and float(found[1])):
         raise argparse.ArgumentTypeError(f"a time is a number and ms, s, m, h or d, like 90s or 1d, got {text!r}")
-    return timedelta(seconds=float(found[1]) * UNITS[found[2] or "s"])
+    try:
+        return timedelta(seconds=float(found[1]) * UNITS[found[2] or "s"])
+    except OverflowError as error:
+        raise argparse.ArgumentTypeError(f"longer than any queue lasts: {text!r}") from error
+
+
+def _place(text: str) -> str:
+    if not PLACE.fullmatch(text):
+        raise argparse.ArgumentTypeError(f"an event's id, like 1767254400000-0, or 0, got {text!r}")
+    return text
 
 
 def _every(text: str) -> timedelta:

@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 
 from carequeue.errors import CarequeueError
 from carequeue.inspect import Inspector
-from carequeue.store.connection import client_name
+from carequeue.store.connection import client_name, redis_errors
 from carequeue.store.server import OLDEST, PRODUCER, WORKER, Rights, version_of
 
 if TYPE_CHECKING:
@@ -59,8 +59,8 @@ async def doctor(asked: Namespace, output: Output) -> int:
             values = {
                 "about": finding.about, "verdict": finding.verdict, "found": finding.found, "advice": finding.advice,
             }  # fmt: skip
-            advice = f"\n{'':9}{finding.advice}" if finding.advice else ""
-            output.line(values, f"{finding.verdict:8} {finding.about}: {finding.found}{advice}")
+            advice = [f"{'':9}{finding.advice}"] if finding.advice else []
+            output.line(values, f"{finding.verdict:8} {finding.about}: {finding.found}", *advice)
     finally:
         await inspector.close()
     return 1 if problems else 0
@@ -238,7 +238,8 @@ async def _active(inspector: Inspector) -> Finding:
     jobs = await inspector.jobs("active", end=SAMPLE - 1)
     unlocked = 0
     for job in jobs:
-        unlocked += not await cast("Any", inspector.client).exists(f"{inspector.keys.job(job.id)}:lock")
+        with redis_errors(inspector.client):
+            unlocked += not await cast("Any", inspector.client).exists(f"{inspector.keys.job(job.id)}:lock")
     if unlocked:
         advice = "their workers went away: the stall check of any worker puts them back within a minute"
         return Finding("active jobs", "hint", f"{unlocked} of the newest {len(jobs)} have no lock", advice)

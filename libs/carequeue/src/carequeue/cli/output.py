@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
+import threading
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Generator, Mapping, Sequence
 
 NOTHING = "-"
 
@@ -33,7 +36,7 @@ class Output:
             self.say(none)
             return
         lines = [[name.replace("_", " ").upper() for name in rows[0]]]
-        lines += [[_text(value) for value in row.values()] for row in rows]
+        lines += [[printable(_text(value)) for value in row.values()] for row in rows]
         widths = [max(len(line[place]) for line in lines) for place in range(len(lines[0]))]
         for line in lines:
             self._write("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
@@ -46,13 +49,16 @@ class Output:
         width = max(map(len, values))
         for name, value in values.items():
             first, *more = _text(value).splitlines() or [""]
-            self._write(f"{name.replace('_', ' ').ljust(width)}  {first}".rstrip())
+            self._write(f"{name.replace('_', ' ').ljust(width)}  {printable(first)}".rstrip())
             for line in more:
-                self._write(f"{'':{width}}  {line}".rstrip())
+                self._write(f"{'':{width}}  {printable(line)}".rstrip())
 
-    def line(self, values: Mapping[str, Any], text: str = "") -> None:
-        """Something of a stream: `text` for people."""
-        self._write(json.dumps(values, default=_plain, ensure_ascii=False) if self.as_json else text)
+    def line(self, values: Mapping[str, Any], *texts: str) -> None:
+        """Something of a stream; people get the texts, each on a line of its own."""
+        if self.as_json:
+            self._write(json.dumps(values, default=_plain, ensure_ascii=False))
+        else:
+            self._write("\n".join(map(printable, texts)))
         sys.stdout.flush()
 
     def done(self, text: str, **values: Any) -> None:
@@ -64,7 +70,7 @@ class Output:
 
     def say(self, text: str) -> None:
         """To people, and never part of the result."""
-        sys.stderr.write(f"{text}\n")
+        sys.stderr.write(f"{printable(text)}\n")
         sys.stderr.flush()
 
     def complain(self, text: str) -> None:
@@ -80,9 +86,11 @@ class Output:
             return
         if not sys.stdin.isatty():
             raise Refused(f"{question} Nobody is there to ask: say --yes.")
-        sys.stderr.write(f"{question} [y/N] ")
-        sys.stderr.flush()
-        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        with _interruptible():
+            sys.stderr.write(f"{printable(question)} [y/N] ")
+            sys.stderr.flush()
+            answer = sys.stdin.readline()
+        if answer.strip().lower() not in ("y", "yes"):
             raise Refused("nothing was done")
 
     def _write(self, text: str) -> None:
@@ -91,6 +99,26 @@ class Output:
 
 def refuse(why: str) -> NoReturn:
     raise Refused(why)
+
+
+@contextmanager
+def _interruptible() -> Generator[None]:
+    """Let Ctrl-C end what blocks here: asyncio's own handler would wait for the loop, which stands still."""
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def printable(text: str) -> str:
+    """The text on one line, without what would move the cursor or colour the terminal: names and ids are anybody's."""
+    if text.isprintable():
+        return text
+    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
 
 
 def local(at: datetime | None) -> str:
