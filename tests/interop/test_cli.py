@@ -30,7 +30,7 @@ async def test_queues_jobs_and_workers_of_node(
     [found] = await tool.rows("counts", "--priorities", "3")
     assert (found["waiting"], found["prioritized"], found["priority_3"], found["paused"]) == (1, 1, 1, True)
     assert [row["id"] for row in await tool.rows("jobs", "--where", "data.colour=réd")] == ["door"]
-    assert [row["name"] for row in await tool.rows("workers")] == ["painter"]
+    assert [(row["name"], row["library"]) for row in await tool.rows("workers")] == [("painter", "ioredis")]
     workers = next(row for row in (await tool("doctor", "--json")).rows if row["about"] == "workers")
     assert (workers["verdict"], workers["found"]) == ("hint", "1 with ioredis")
     await node.drop("w")

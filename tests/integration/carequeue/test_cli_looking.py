@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
+import shlex
 import subprocess
 import sys
 from datetime import datetime, timedelta
@@ -13,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.integration.carequeue.cli_support import Tool
 
-from carequeue import Queue, RateLimit
+from carequeue import NewJob, Queue, RateLimit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -85,6 +87,29 @@ class TestJobs:
         assert [row["id"] for row in rows] == ["a"]
         assert "patient" not in said.out + said.err
 
+    async def test_a_list_goes_on_where_it_ended(self, queue: Queue, tool: Tool) -> None:
+        """Jobs are looked for among many others, and no page shows a job again or leaves one out."""
+        await queue.add_bulk([NewJob("mail" if number % 7 else "push", {"number": number}) for number in range(700)])
+        await queue.add("push", {"number": 1000}, delay=timedelta(hours=1))
+        numbers: list[int] = []
+        after: list[str] = []
+        pages = 0
+        while True:
+            said = await tool("jobs", "--name", "push", "--limit", "30", "--data", "--json", *after)
+            assert said.code == 0
+            pages += 1
+            assert len(said.rows) <= 30
+            numbers += [json.loads(row["data"])["number"] for row in said.rows]
+            found = re.search(r"(--after .*)", said.err)
+            if found is None:
+                break
+            after = shlex.split(found[1])
+        assert sorted(numbers) == [*range(0, 700, 7), 1000]
+        assert pages >= 4
+
+    async def test_a_place_that_is_none_is_refused(self, queue: Queue, tool: Tool) -> None:
+        assert (await tool("jobs", "--after", "nonsense")).code == 2
+
 
 async def test_doctor_tells_which_workers_there_are(
     queue: Queue, new_worker: Callable[..., Worker], tool: Tool
@@ -112,3 +137,15 @@ async def test_doctor_without_the_right_to_see_clients_blames_nobody(
     assert found["workers"]["verdict"] == "hint"
     assert "CLIENT LIST" in found["workers"]["advice"]
     assert "secret" not in said.out + said.err
+
+
+async def test_orphans_are_removed(queue: Queue, redis: Redis, tool: Tool) -> None:
+    await queue.add("mail", job_id="placed")
+    await queue.add("mail", job_id="lost")
+    await redis.lrem(f"bull:{queue.name}:wait", 0, "lost")
+
+    refused = await tool("remove-orphans")
+    assert refused.code == 2
+    assert await tool.rows("remove-orphans", "--yes") == [{"removed": 1}]
+    assert await queue.get("lost") is None
+    assert await queue.state("placed") == "waiting"

@@ -17,6 +17,8 @@ class WorkerInfo:
     address: str
     connected_seconds: int
     idle_seconds: int
+    library: str | None = None
+    """The Redis client it uses: "redis-py" in Python, "ioredis" in Node; None: it does not say, or Redis before 7.2."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,9 @@ def workers_among(connections: Iterable[Mapping[str, str]], queue: str) -> list[
     """`queue`: what the connections of its workers are called, a worker's own name aside."""
     named = f"{queue}:w:"
     return [
-        WorkerInfo(None if name == queue else name.removeprefix(named), *_told(connection))
+        WorkerInfo(
+            None if name == queue else name.removeprefix(named), *_told(connection), connection.get("lib-name") or None
+        )
         for connection in connections
         if (name := connection.get("name", "")) == queue or name.startswith(named)
     ]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from carequeue.cli import bench, change, doctor, look
 from carequeue.cli.counts import counts
+from carequeue.cli.jobs import jobs
 from carequeue.cli.where import HELP, where
 from carequeue.job import JobState
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 ADDRESSES = ("CAREQUEUE_URL", "REDIS_URL")
 LOCAL = "redis://localhost:6379"
-UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
+UNITS: dict[str, float] = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 MOST_PRIORITIES = 1000
 OFTEN = timedelta(milliseconds=100)
 SPAN = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)?")
@@ -95,11 +96,12 @@ def _counting(commands: Commands) -> None:
 
 
 def _listing(commands: Commands) -> None:
-    listed = _command(commands, "jobs", look.jobs, "the jobs of a state, or of several")
+    listed = _command(commands, "jobs", jobs, "the jobs of a state, or of several")
     listed.add_argument("--state", action="append", choices=STATES, help="repeat it for several; all but completed")
     listed.add_argument("--name", help="only jobs with this name")
     listed.add_argument("--where", action="append", type=where, default=[], metavar="TEST", help=HELP)
     listed.add_argument("--limit", type=_number, default=50, help="at most so many; 50")
+    listed.add_argument("--after", metavar="PLACE", help="go on where the list before ended, as it said")
     _data(listed)
 
 
@@ -119,7 +121,7 @@ def _changing(commands: Commands) -> None:
         "--reset-attempts", action="store_true", help="with all their attempts once more; not with --all"
     )
     promote = _command(commands, "promote", change.promote, "let delayed jobs run at once")
-    _some_or_all(promote, "every delayed job", limit=False)
+    _some_or_all(promote, "every delayed job")
     remove = _command(commands, "remove", change.remove, "remove jobs, with their children")
     remove.add_argument("ids", nargs="*", metavar="ID")
     remove.add_argument("--error", metavar="FINGERPRINT", help="failed jobs that `errors` shows under this fingerprint")
@@ -137,6 +139,11 @@ def _changing(commands: Commands) -> None:
     obliterate = _command(commands, "obliterate", change.obliterate, "delete a paused queue with all its jobs")
     obliterate.add_argument("--force", action="store_true", help="active jobs too")
     _yes(obliterate)
+    orphans = _command(
+        commands, "remove-orphans", change.remove_orphans, "remove jobs that are in no state, which old BullMQs left"
+    )
+    orphans.add_argument("--limit", type=_number, help="at most so many; all")
+    _yes(orphans)
     unschedule = _command(commands, "unschedule", change.unschedule, "remove a scheduler and the run it waits for")
     unschedule.add_argument("id")
     replay = _command(commands, "replay", change.replay, "put the jobs of dead letters back to their queues")
@@ -175,11 +182,10 @@ def _yes(made: argparse.ArgumentParser) -> None:
     made.add_argument("--yes", action="store_true", help="do not ask")
 
 
-def _some_or_all(made: argparse.ArgumentParser, every: str, *, limit: bool = True) -> None:
+def _some_or_all(made: argparse.ArgumentParser, every: str) -> None:
     made.add_argument("ids", nargs="*", metavar="ID")
     made.add_argument("--all", action="store_true", help=every)
-    if limit:
-        made.add_argument("--limit", type=_number, help="of all, at most so many, the oldest first")
+    made.add_argument("--limit", type=_number, help="of all, at most so many, those that come first")
     _yes(made)
 
 

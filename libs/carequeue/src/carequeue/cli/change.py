@@ -51,8 +51,9 @@ async def promote(asked: Namespace, output: Output) -> int:
     async with queue(asked) as one:
         if asked.ids:
             return await _each(asked, output, "promoted", one.promote)
-        output.confirm(f"Run every delayed job of {asked.queue} now?", yes=asked.yes)
-        count = await one.promote_all()
+        which = f"at most {asked.limit} delayed jobs" if asked.limit else "every delayed job"
+        output.confirm(f"Run {which} of {asked.queue} now?", yes=asked.yes)
+        count = await one.promote_all(limit=asked.limit)
     output.done(f"promoted {count}", promoted=count)
     return 0
 
@@ -99,8 +100,8 @@ async def drain(asked: Namespace, output: Output) -> int:
     kinds = "waiting and delayed" if asked.delayed else "waiting"
     output.confirm(f"Remove all {kinds} jobs of {asked.queue}?", yes=asked.yes)
     async with queue(asked) as one:
-        await one.drain(delayed=asked.delayed)
-    output.done(f"no {kinds} job is left in {asked.queue}", drained=True)
+        removed = await one.drain(delayed=asked.delayed)
+    output.done(f"removed {removed}", removed=removed)
     return 0
 
 
@@ -109,6 +110,14 @@ async def obliterate(asked: Namespace, output: Output) -> int:
     async with queue(asked) as one:
         await one.obliterate(force=asked.force)
     output.done(f"{asked.queue} is gone", obliterated=True)
+    return 0
+
+
+async def remove_orphans(asked: Namespace, output: Output) -> int:
+    output.confirm(f"Remove the jobs of {asked.queue} that are in no state? Every key is looked at.", yes=asked.yes)
+    async with queue(asked) as one:
+        removed = await one.remove_orphans(limit=asked.limit)
+    output.done(f"removed {removed}", removed=removed)
     return 0
 
 

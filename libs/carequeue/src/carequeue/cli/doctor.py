@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 
 from carequeue.errors import CarequeueError
 from carequeue.inspect import Inspector
-from carequeue.store.connection import client_name, redis_errors
+from carequeue.store.connection import redis_errors
 from carequeue.store.server import OLDEST, PRODUCER, WORKER, Rights, version_of
 
 if TYPE_CHECKING:
@@ -214,15 +214,10 @@ async def _workers(inspector: Inspector) -> list[Finding]:
 async def _libraries(inspector: Inspector) -> list[str] | None:
     """The Redis client that each connected worker uses, as Redis 7.2 and newer know it; None: nobody tells."""
     try:
-        connections = cast("list[Mapping[str, str]]", await cast("Any", inspector.client).client_list())
+        await cast("Any", inspector.client).client_list()
     except RedisError:
         return None
-    named = client_name(inspector.keys.prefix, inspector.name)
-    return [
-        one.get("lib-name") or "an unknown library"
-        for one in connections
-        if one.get("name") == named or one.get("name", "").startswith(f"{named}:w:")
-    ]
+    return [worker.library or "an unknown library" for worker in await inspector.workers()]
 
 
 async def _delayed(inspector: Inspector) -> Finding:

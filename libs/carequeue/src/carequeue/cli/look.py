@@ -47,23 +47,6 @@ async def queues(asked: Namespace, output: Output) -> int:
     return 0
 
 
-async def jobs(asked: Namespace, output: Output) -> int:
-    def is_meant(found: Job[Any]) -> bool:
-        return all(holds(found) for holds in asked.where)
-
-    rows: list[dict[str, Any]] = []
-    async with inspector(asked) as one:
-        for state in asked.state or UNFINISHED:
-            async for found in one.find(state, name=asked.name, where=is_meant):
-                if len(rows) == asked.limit:
-                    break
-                rows.append(row(found, state, with_data=asked.data))
-    output.table(rows, none="no such job")
-    if len(rows) == asked.limit:
-        output.say(f"only {asked.limit}: there may be more, see --limit")
-    return 0
-
-
 async def job(asked: Namespace, output: Output) -> int:
     async with queue(asked) as one:
         found, state = await one.get(asked.id), await one.state(asked.id)
@@ -151,6 +134,7 @@ async def workers(asked: Namespace, output: Output) -> int:
         {
             "name": worker.name,
             "address": worker.address,
+            "library": worker.library,
             "connected_seconds": worker.connected_seconds,
         }
         for worker in found

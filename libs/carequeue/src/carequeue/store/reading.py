@@ -21,7 +21,6 @@ Fields = dict[str, str]
 
 SCANNED = 1000
 """Keys that one call passes over."""
-LITERALLY = str.maketrans({sign: f"\\{sign}" for sign in "*?[]^\\"})
 PRIORITIES = 1000
 """How many one call counts: more would keep other clients waiting."""
 
@@ -66,7 +65,7 @@ class Reading(Scripts):
 
     async def scan(self, head: str, tail: str) -> AsyncIterator[str]:
         """The keys of the server that begin and end so, those that come or go meanwhile perhaps; none is told twice."""
-        pattern = f"{head.translate(LITERALLY)}*{tail}"
+        pattern = f"{GLOB.sub(BACKSLASH, head)}*{tail}"
         cursor, seen = 0, set[str]()
         while True:
             with redis_errors(self.client):
