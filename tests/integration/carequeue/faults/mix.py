@@ -55,6 +55,8 @@ class Mix:
     size: int = 3
     runs: Counter[str] = field(default_factory=Counter[str])
     """How often a handler began each job."""
+    fences: Counter[tuple[str, int]] = field(default_factory=Counter[tuple[str, int]])
+    """And under which fence: no two runs of a job have the same."""
     before: Callable[[Job[Any]], Awaitable[None]] | None = None
     """Awaited in the handler for every job."""
 
@@ -111,7 +113,7 @@ class Mix:
         return worker
 
     async def handle(self, job: Job[Any], context: JobContext) -> str:
-        self.runs[job.id] += 1
+        self._begin(job)
         if self.before is not None:
             await self.before(job)
         await context.update_progress(50)
@@ -123,11 +125,21 @@ class Mix:
         return job.id
 
     async def handle_batch(self, jobs: list[Job[Any]]) -> list[str]:
-        self.runs.update(job.id for job in jobs)
+        for job in jobs:
+            self._begin(job)
         for job in jobs:
             if self.before is not None:
                 await self.before(job)
         return [job.id for job in jobs]
+
+    def _begin(self, job: Job[Any]) -> None:
+        self.runs[job.id] += 1
+        self.fences[job.id, job.fence] += 1
+
+    def forget_runs(self) -> None:
+        """The server has lost some of what it knew."""
+        self.runs.clear()
+        self.fences.clear()
 
     async def end(self, queue: Queue, redis: Redis, *, seconds: float = 40, runs: int | None = RUNS) -> QueueState:
         """Wait until all has been done, and look whether it was done once. `runs`: of the scheduler."""
@@ -149,5 +161,6 @@ class Mix:
         assert completed - made == self.ids(queue), "every job completed"
         assert runs is None or len(made) == runs, "the scheduler made its runs"
         assert state.completions == Counter(completed), "every job completed once"
+        assert set(self.fences.values()) <= {1}, f"two runs under one fence: {self.fences.most_common(3)}"
         for job_id, began in self.runs.items():
             assert began <= int(state.jobs[job_id]["ats"]), f"{job_id} was run without being started"

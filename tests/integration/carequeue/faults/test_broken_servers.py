@@ -55,7 +55,7 @@ async def test_flushall_under_load(server: RedisServer, queue_name: str) -> None
     async with server.client() as redis, load(queue_name, server.url(), redis) as busy:
         held = [job_id for (job_id,) in busy.gate.held.calls]
         await redis.flushall()
-        busy.mix.runs.clear()
+        busy.mix.forget_runs()
         await busy.mix.add(busy.queue)  # the same ids
         await busy.end()
         assert {str(error) for (error,) in busy.errors.calls if isinstance(error, ConnectionLost)} == set()
@@ -147,6 +147,6 @@ async def test_the_late_end_of_a_job_that_was_flushed_does_not_complete_a_new_on
         busy.gate.open.set()
         await busy.unreported.wait(len(held))
         assert set((await busy.queue.states(held)).values()) & {JobState.COMPLETED, JobState.ACTIVE} == set()
-        busy.mix.runs.clear()
+        busy.mix.forget_runs()
         await busy.queue.resume()
         await busy.end()
