@@ -182,6 +182,9 @@ class FlowProducer(Connected):
         """A job with what is below it, `depth` levels in all and up to `max_children` of each; None if there is none.
 
         One round trip a level.
+
+        Raises:
+            InvalidOption: `depth` or `max_children` is less than one.
         """
         if depth < 1 or max_children < 1:
             raise InvalidOption(f"depth and max_children are at least 1, got {depth} and {max_children}")

@@ -94,7 +94,11 @@ class Groups(Limits):
         return _info(group)
 
     async def group_jobs(self, group_id: str, *, start: int = 0, end: int = -1) -> list[Job[Any]]:
-        """The waiting jobs of a group on the places `start` to `end` (included; -1: the last), the next one first."""
+        """The waiting jobs of a group on the places `start` to `end` (included; -1: the last), the next one first.
+
+        Raises:
+            InvalidOption: there is no such place.
+        """
         if start < 0 or end < -1:
             raise InvalidOption(f"places count from 0, and only an end of -1 means the last, got {start} to {end}")
         found: list[Job[Any]] = []

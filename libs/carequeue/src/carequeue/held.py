@@ -140,7 +140,12 @@ class HeldJob(Generic[P_co]):
                 return JobState.PRIORITIZED if self._job.priority else JobState.WAITING
 
     async def move_to_delayed(self, when: datetime) -> None:
-        """Let it run again at `when`; this was no attempt."""
+        """Let it run again at `when` (aware); this was no attempt.
+
+        Raises:
+            InvalidOption: `when` is naive.
+            LockLost: it is not yours any more.
+        """
         if when.tzinfo is None:
             raise InvalidOption(f"a job is delayed to an aware datetime, got the naive {when.isoformat()}")
         await self._end(postponed(self._attempt(), when))
@@ -169,6 +174,7 @@ class HeldJob(Generic[P_co]):
         """Let the lock last for `duration` from now; None: the worker's `lock_duration`.
 
         Raises:
+            InvalidOption: a duration of nothing, or less.
             LockLost: it is not yours any more.
         """
         span = self._bench.terms.lock_ms if duration is None else span_ms(duration)

@@ -158,6 +158,9 @@ class Inspector(Connected):
         Several states are read one after the other, as if they were one list. `ascending` is by time for finished jobs,
         by when they are due for delayed ones, and else the order in which workers take them. Jobs that come and go move
         the others' places: `search` is for going through a queue that is at work.
+
+        Raises:
+            InvalidOption: no such state or place.
         """
         wire = wire_states(states)
         found: list[Job[Any]] = []
@@ -171,7 +174,7 @@ class Inspector(Connected):
     async def job_ids(
         self, states: State | Iterable[State], *, start: int = 0, end: int = -1, ascending: bool = False
     ) -> list[str]:
-        """The same as `jobs` with the ids alone, without reading the jobs: what is in a state now."""
+        """The same as `jobs` with the ids alone, without reading the jobs: what is in a state now. Raises as `jobs`."""
         wire = wire_states(states)
         found: list[str] = []
         for first, count in _spans(start, end):
@@ -245,7 +248,11 @@ class Inspector(Connected):
         return found.groups[:limit] if found is not None else []
 
     async def scan_errors(self, *, newest: int | None = None) -> AsyncIterator[ErrorScan]:
-        """The same while it goes on: after each page of jobs how far it is, and the groups so far."""
+        """The same while it goes on: after each page of jobs how far it is, and the groups so far.
+
+        Raises:
+            InvalidOption: `newest` is less than one.
+        """
         if newest is not None and newest < 1:
             raise InvalidOption(f"at least one failed job is looked at, got {newest}")
         async for so_far in scan(self._reading, newest):
@@ -264,6 +271,7 @@ class Inspector(Connected):
             JobNotFound: there is no such job (any more): also if it had ended before and was not kept.
             TimeoutError: it has not ended after `timeout`.
             ConnectionLost: Redis went away. Waiting again is harmless.
+            InvalidOption: these are the events of another queue.
         """
         if events.keys != self.keys:
             raise InvalidOption(f"these are the events of {events.keys.base}, the job is of {self.keys.base}")

@@ -137,6 +137,7 @@ class ManualWorker(Connected):
         stalled or was started too often, a child failed it) fails as in any worker, and the next one is taken.
 
         Raises:
+            InvalidOption: a negative `wait`.
             ConnectionLost: a job that was taken all the same comes back by the stall check.
         """
         if wait < ZERO:

@@ -90,7 +90,11 @@ class Upkeep(Schedules):
         return removed
 
     async def trim_events(self, most: int) -> int:
-        """Keep the newest `most` events and return how many went. By itself a queue keeps about `max_events`."""
+        """Keep the newest `most` events and return how many went. By itself a queue keeps about `max_events`.
+
+        Raises:
+            InvalidOption: `most` is negative.
+        """
         if most < 0:
             raise InvalidOption(f"events are trimmed to 0 or more, got {most}")
         return await self._upkeep.trim_events(most)

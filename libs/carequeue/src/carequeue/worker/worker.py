@@ -230,7 +230,11 @@ class Worker(Registry):
 
     @property
     def concurrency(self) -> int:
-        """How many jobs run at once. Lowered, it holds as soon as enough of them ended."""
+        """How many jobs run at once. Lowered, it holds as soon as enough of them ended.
+
+        Raises:
+            InvalidOption: it is set to less than one.
+        """
         return self._slots.concurrency
 
     @concurrency.setter
