@@ -201,6 +201,11 @@ async def ask(node: RedisServer, *command: Any) -> Any:
         return await client.execute_command(*command)
 
 
+async def is_blocked(redis: Redis, client_id: int) -> bool:
+    """Whether this client waits in a call that blocks."""
+    return any(int(entry["id"]) == client_id and "b" in entry["flags"] for entry in await redis.client_list())
+
+
 # Sentinel
 
 

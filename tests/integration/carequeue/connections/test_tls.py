@@ -18,6 +18,7 @@ import trustme
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from tests.redis_servers import is_blocked
 from tests.waiting import eventually
 
 from carequeue import AccessRefused, ConnectionLost, Job, Queue, QueueEvents, Worker
@@ -271,7 +272,3 @@ async def test_who_parts_over_tls_waits_until_the_server_knows(
         await redis.zadd(queue_name, {"marker": 0})
         assert await redis.zcard(queue_name) == 1
         await client.aclose()
-
-
-async def is_blocked(redis: Redis, client_id: int) -> bool:
-    return any(int(entry["id"]) == client_id and "b" in entry["flags"] for entry in await redis.client_list())

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from redis.exceptions import ConnectionError, NoScriptError, ResponseError, TimeoutError  # noqa: A004 - redis-py's own
+from tests.redis_servers import is_blocked
 from tests.waiting import eventually
 
 from carequeue import ConnectionLost, Queue
@@ -76,17 +77,13 @@ async def test_a_killed_connection_fails_what_is_under_way_and_the_next_command_
     own = await client.send("CLIENT", "ID")
     waiting = asyncio.ensure_future(client.send("BLPOP", queue_name, 60))
     behind = asyncio.ensure_future(client.send("INCR", queue_name))
-    await eventually(lambda: blocked(redis, own), "the call blocks")
+    await eventually(lambda: is_blocked(redis, own), "the call blocks")
     await redis.execute_command("CLIENT", "KILL", "ID", own)
     for future in (waiting, behind):
         with pytest.raises(ConnectionError):
             await future
     assert await client.send("PING") == "PONG"
     assert await redis.exists(queue_name) == 0  # what came behind was not sent again
-
-
-async def blocked(redis: Redis, client_id: int) -> bool:
-    return any(int(entry["id"]) == client_id and "b" in entry["flags"] for entry in await redis.client_list())
 
 
 async def test_silence_ends_in_a_timeout(redis_url: str, queue_name: str) -> None:
@@ -102,13 +99,13 @@ async def test_hanging_up_ends_a_blocking_call_on_the_server_too(redis_url: str,
     client = connect(redis_url, block=timedelta(seconds=30))
     own = await client.send("CLIENT", "ID")
     waiting = asyncio.ensure_future(client.send("BLPOP", queue_name, 30))
-    await eventually(lambda: blocked(redis, own), "the call blocks")
+    await eventually(lambda: is_blocked(redis, own), "the call blocks")
     client.hang_up()
     with pytest.raises(ConnectionError):
         await waiting
 
     async def gone() -> bool:
-        return not await blocked(redis, own)
+        return not await is_blocked(redis, own)
 
     await eventually(gone, "the server forgets the call")
     await client.aclose()
@@ -119,7 +116,7 @@ async def test_who_parts_is_gone_for_the_server_at_once_and_others_go_on(
 ) -> None:
     own = await client.send("CLIENT", "ID")
     waiting = asyncio.ensure_future(client.send("BZPOPMIN", queue_name, 30))
-    await eventually(lambda: blocked(redis, own), "the call blocks")
+    await eventually(lambda: is_blocked(redis, own), "the call blocks")
     waiting.cancel()
 
     async def go_on() -> int:
