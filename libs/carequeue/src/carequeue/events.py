@@ -198,13 +198,12 @@ class QueueEvents:
         client = cast("Any", self._connected())
         block = int(BLOCK / timedelta(milliseconds=1))
         reading = asyncio.ensure_future(client.xread({self._keys.events: place}, count=AT_ONCE, block=block))
+        reading.add_done_callback(_seen)  # also where nobody asks for the result any more
         with redis_errors(client):
             try:
                 await asyncio.wait({reading})
             finally:
                 await end({reading})  # whoever is cancelled, as by Ctrl-C, does not go on reading
-                if not reading.cancelled():
-                    reading.exception()  # seen, also where nobody asks for the result any more
             reply = reading.result()
         return [_event(entry, fields) for _, entries in reply or () for entry, fields in entries]
 
@@ -213,6 +212,12 @@ class QueueEvents:
             name = client_name(self._keys.prefix, self._keys.queue, ":qe")
             self._client = self._source.blocking(self._keys.base, BLOCK, name)
         return self._client
+
+
+def _seen(reading: asyncio.Future[Any]) -> None:
+    # not after `end`, which a second cancellation interrupts: then asyncio would complain of an error nobody has seen
+    if not reading.cancelled():
+        reading.exception()
 
 
 def _event(entry: str, fields: Mapping[str, str]) -> Event:
