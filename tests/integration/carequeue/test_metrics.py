@@ -73,9 +73,9 @@ async def test_jobs_are_found_by_name_and_by_what_their_data_says(queue: Queue) 
     both = [job async for job in queue.find(["waiting", "delayed"], name="dry", where=lambda job: job.data["n"] > 247)]
     unnamed = [job.name async for job in queue.find("waiting", where=lambda job: job.data["n"] == 100)]
 
-    assert named == list(range(250))
-    assert [(job.name, job.data) for job in both] == [("dry", {"n": 248}), ("dry", {"n": 249})]
-    assert unnamed == ["paint", "dry"]
+    assert named == list(range(249, -1, -1)), "waiting jobs come newest first"
+    assert [(job.name, job.data) for job in both] == [("dry", {"n": 249}), ("dry", {"n": 248})]
+    assert unnamed == ["dry", "paint"]
 
 
 async def test_events_are_trimmed_to_the_newest(queue: Queue) -> None:
