@@ -38,7 +38,9 @@ class Bench:
 
     def __init__(self, valkey: EmbeddedValkey, postgres: EmbeddedPostgres | None = None) -> None:
         self.url = valkey.url()
-        self.redis = Redis.from_url(self.url, decode_responses=True)
+        self.redis = Redis.from_url(
+            self.url, decode_responses=True, socket_timeout=CALL_LIMIT
+        )  # emptying takes a while
         self._postgres = postgres
 
     def clean(self, peer: Peer) -> None:
