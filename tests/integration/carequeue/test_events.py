@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from carequeue import (
     ConnectionLost,
@@ -20,6 +22,7 @@ from carequeue import (
     QueueEventsProducer,
     Worker,
 )
+from carequeue.store.client import LinkedRedis
 from carequeue.testing import drain
 
 if TYPE_CHECKING:
@@ -163,6 +166,42 @@ async def test_closing_the_events_ends_listening_to_a_job(queue: Queue, redis_ur
         await events.close()
         with pytest.raises(ConnectionLost):
             await anext(told)
+
+
+async def test_a_reader_that_is_cancelled_twice_leaves_no_error_that_nobody_has_seen(
+    queue: Queue, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reading, ending, lost = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def xread(*_: Any, **__: Any) -> None:
+        """A reply that the connection loses while whoever asked for it is leaving."""
+        reading.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            ending.set()
+            await lost.wait()
+            raise RedisConnectionError("lost") from None
+
+    unseen: list[dict[str, Any]] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, about: unseen.append(about))
+    async with asyncio.timeout(20), QueueEvents(queue.name, redis_url) as events:
+        monkeypatch.setattr(LinkedRedis, "xread", xread)
+        reader = asyncio.ensure_future(anext(events))
+        await reading.wait()
+        reader.cancel()
+        await ending.wait()
+        reader.cancel()
+        await asyncio.wait({reader})
+        left = [task for task in asyncio.all_tasks() if "xread" in repr(task.get_coro())]
+        assert len(left) == 1
+        lost.set()
+        await asyncio.wait(left)
+    assert reader.cancelled()
+    del left, reader
+    gc.collect()
+    assert unseen == []
 
 
 async def test_who_listens_while_nobody_answers_is_told(queue_name: str) -> None:
