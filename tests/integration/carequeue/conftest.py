@@ -8,9 +8,11 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.integration.carequeue.scheduler_support import NOON
 from tests.redis_servers import Cluster, RedisServer
 
 from carequeue import FlowProducer, Queue, Worker
+from carequeue.testing import FakeClock
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -21,6 +23,21 @@ if TYPE_CHECKING:
 async def queue(queue_name: str, redis_url: str) -> AsyncIterator[Queue]:
     """An open queue of this test's own, deleted at the end."""
     async with Queue(queue_name, redis_url) as queue:
+        yield queue
+        await queue.pause()
+        await queue.obliterate(force=True)
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    """Stands at noon until the test moves it."""
+    return FakeClock(NOON)
+
+
+@pytest.fixture
+async def schedules(queue_name: str, redis_url: str, clock: FakeClock) -> AsyncIterator[Queue]:
+    """The test's queue, going by that clock."""
+    async with Queue(queue_name, redis_url, clock=clock) as queue:
         yield queue
         await queue.pause()
         await queue.obliterate(force=True)

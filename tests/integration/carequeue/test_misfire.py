@@ -3,48 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.integration.carequeue.scheduler_support import NOON, Ran
 
 from carequeue import Backoff, CatchUp, Job, JobState, Queue, Repeat, RunOnce, SkipLate, Telemetry
 from carequeue.testing import FakeClock, Signal, drain
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import Callable
 
     from carequeue import Worker
     from carequeue.misfire import Misfire
 
 pytestmark = pytest.mark.redis
 
-NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
-
-
-@pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock(NOON)
-
-
-@pytest.fixture
-async def schedules(queue_name: str, redis_url: str, clock: FakeClock) -> AsyncIterator[Queue]:
-    async with Queue(queue_name, redis_url, clock=clock) as queue:
-        yield queue
-        await queue.pause()
-        await queue.obliterate(force=True)
-
-
-class Ran:
-    """A handler that notes for when its runs were meant."""
-
-    def __init__(self) -> None:
-        self.hours: list[int] = []
-
-    async def __call__(self, job: Job[Any]) -> None:
-        assert job.scheduled_for is not None
-        self.hours.append(job.scheduled_for.hour)
 
 
 async def hourly(queue: Queue, misfire: Misfire, **options: Any) -> None:
