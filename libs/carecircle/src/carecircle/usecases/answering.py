@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from carecircle.db.doses import NewAdministration, insert_administration, standing_administration
 from carecircle.domain.errors import NotFound
 from carecircle.domain.occurrence import AdministrationStatus, AlreadyRecorded
+from carecircle.usecases.stock import take_out
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -49,6 +50,8 @@ async def store_answer(
     )
     if administration is None:
         raise await _already_recorded(session, occurrence.id)
+    if status is AdministrationStatus.TAKEN:
+        await take_out(session, occurrence.medication_id, administration, now)
     return administration
 
 

@@ -38,6 +38,7 @@ from carecircle.domain.text import check_text
 from carecircle.usecases.access import Actor, require
 from carecircle.usecases.answering import store_answer
 from carecircle.usecases.planning import HORIZON, count_from_answer
+from carecircle.usecases.stock import put_back
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -127,6 +128,7 @@ async def undo_administration(
         return await _view(session, occurrence_id)
     administration.entered_in_error_at = now
     administration.entered_in_error_by = actor.account_id
+    await put_back(session, occurrence.medication_id, administration, actor.account_id, now)
     before = occurrence.state
     state, occurrence.reason = _reopened(occurrence, revision, now)
     occurrence.state = state
