@@ -68,6 +68,7 @@ MATRIX = [
     Wish("DELETE", "{answered}/administrations/{administration}", **EDIT),
     Wish("POST", "{occurrence}/snooze", {"minutes": 5}, **EDIT),
     Wish("GET", "{circle}/deliveries", **READ),
+    Wish("GET", "{circle}/doses.csv", **READ),
 ]
 # Routes that name no circle: everybody has their own, or no login is needed.
 ELSEWHERE = {

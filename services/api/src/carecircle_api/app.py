@@ -14,6 +14,7 @@ from carecircle_api.routes import (
     as_needed,
     auth,
     deliveries,
+    exports,
     health,
     imports,
     me,
@@ -43,6 +44,7 @@ ROUTES = (
     as_needed,
     push_subscriptions,
     deliveries,
+    exports,
     health,
     docs,
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Annotated
@@ -13,9 +14,11 @@ from fastapi.security import OAuth2PasswordBearer
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from carecircle.db.accounts import account_and_now
+from carecircle.runtime.clock import utc_now
 from carecircle.usecases.access import Actor
 from carecircle_api.errors import Unauthenticated
 from carecircle_api.services import Services
+from carecircle_api.tokens import Bearer
 
 bearer_token = OAuth2PasswordBearer(
     tokenUrl="/v1/auth/token",
@@ -47,20 +50,43 @@ class Work:
         self.planned_for.add(patient_id)
 
 
-async def work(services: ServicesDep, token: Annotated[str | None, Depends(bearer_token)]) -> AsyncGenerator[Work]:
+BearerDep = Annotated[str | None, Depends(bearer_token)]
+
+
+async def work(services: ServicesDep, token: BearerDep) -> AsyncGenerator[Work]:
     """Commits when the route has made its answer, before that is sent; rolls back when it raises."""
-    bearer = services.tokens.read(token) if token else None
-    if bearer is None:
-        raise Unauthenticated
-    async with services.database.transaction() as session:
-        found = await account_and_now(session, bearer.account_id)
-        # The version is read each time, so that a changed password or a stolen token ends sessions at once.
-        if found is None or found[0].token_version != bearer.version:
-            raise Unauthenticated
-        asked = Work(session, Actor(bearer.account_id), found[1], services.settings.plan_horizon)
+    async with _begun(services, _bearer(services, token), services.database.transaction()) as asked:
         yield asked
     for patient_id in asked.planned_for:
         services.hints.due_soon(patient_id)
 
 
+async def export_work(services: ServicesDep, token: BearerDep) -> AsyncGenerator[Work]:
+    """As `work`, for an export: it sees one moment of the database, and a person makes only so many."""
+    bearer = _bearer(services, token)
+    await services.throttle.export(bearer.account_id, utc_now())
+    async with _begun(services, bearer, services.database.snapshot()) as asked:
+        yield asked
+
+
+def _bearer(services: Services, token: str | None) -> Bearer:
+    bearer = services.tokens.read(token) if token else None
+    if bearer is None:
+        raise Unauthenticated
+    return bearer
+
+
+@asynccontextmanager
+async def _begun(
+    services: Services, bearer: Bearer, transaction: AbstractAsyncContextManager[AsyncSession]
+) -> AsyncGenerator[Work]:
+    async with transaction as session:
+        found = await account_and_now(session, bearer.account_id)
+        # The version is read each time, so that a changed password or a stolen token ends sessions at once.
+        if found is None or found[0].token_version != bearer.version:
+            raise Unauthenticated
+        yield Work(session, Actor(bearer.account_id), found[1], services.settings.plan_horizon)
+
+
 WorkDep = Annotated[Work, Depends(work, scope="function")]
+ExportDep = Annotated[Work, Depends(export_work, scope="function")]

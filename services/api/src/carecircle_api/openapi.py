@@ -38,6 +38,7 @@ TAGS = [
     {"name": "occurrences", "description": "Planned doses and their answers."},
     {"name": "push", "description": "Browsers that show your reminders."},
     {"name": "deliveries", "description": "What was sent to whom."},
+    {"name": "exports", "description": "Files to take with you, and back."},
 ]
 
 

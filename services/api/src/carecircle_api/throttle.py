@@ -1,4 +1,5 @@
-"""Attempts at logging in and registering: few for one account from one address, more for either as a whole.
+"""Attempts at logging in and registering: few for one account from one address, more for either as a whole. And how
+often a person may fetch or bring whole files.
 
 Counted in PostgreSQL, so that every API process counts the same, and before the password is checked, so that many
 attempts at once do not slip through. Without PostgreSQL nobody logs in: it fails closed.
@@ -10,6 +11,7 @@ import hashlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil
+from uuid import UUID
 
 from carecircle.db.login_attempts import count_attempt, delete_past_windows, forget_attempts
 from carecircle.db.session import Database
@@ -29,6 +31,9 @@ class Throttle:
     logins_per_address: int = 200
     registrations: int = 100
     """From one address."""
+    exports: int = 60
+    """Of one account."""
+    imports: int = 20
 
     async def login(self, email: str, address: str, now: datetime) -> None:
         """Count this attempt. Raises `Throttled` if there were too many."""
@@ -48,6 +53,12 @@ class Throttle:
 
     async def registration(self, address: str, now: datetime) -> None:
         await self._count({_key("register", address): self.registrations}, now)
+
+    async def export(self, account_id: UUID, now: datetime) -> None:
+        await self._count({_key("export", str(account_id)): self.exports}, now)
+
+    async def patient_import(self, account_id: UUID, now: datetime) -> None:
+        await self._count({_key("import", str(account_id)): self.imports}, now)
 
     async def _count(self, limits: dict[str, int], now: datetime) -> None:
         waits: list[timedelta] = []

@@ -7,7 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -15,6 +15,7 @@ from carecircle.db.accounts import Account
 from carecircle.db.base import new_id
 from carecircle.db.medications import Medication
 from carecircle.db.occurrences import Administration, OccurrenceRow
+from carecircle.db.pages import Mark
 from carecircle.domain.occurrence import AdministrationStatus, OccurrenceState
 from carecircle.domain.schedule import Dose
 
@@ -63,6 +64,22 @@ async def views_between(
         )
         .order_by(OccurrenceRow.due_at, OccurrenceRow.id)
     )
+    return [_view(*row) for row in found]
+
+
+async def views_page(
+    session: AsyncSession, patient_id: UUID, since: datetime, until: datetime, *, after: Mark | None, limit: int
+) -> list[OccurrenceView]:
+    """As `views_between`, some at a time: those that come after the place `after`."""
+    query = _views().where(
+        OccurrenceRow.patient_id == patient_id,
+        OccurrenceRow.due_at >= since,
+        OccurrenceRow.due_at < until,
+        OccurrenceRow.state != OccurrenceState.CANCELLED,
+    )
+    if after is not None:
+        query = query.where(tuple_(OccurrenceRow.due_at, OccurrenceRow.id) > tuple_(after.at, after.id))
+    found = await session.execute(query.order_by(OccurrenceRow.due_at, OccurrenceRow.id).limit(limit))
     return [_view(*row) for row in found]
 
 
