@@ -11,9 +11,13 @@ from sqlalchemy import update
 
 from carecircle.db.base import new_id
 from carecircle.db.occurrences import Administration, OccurrenceRow
+from carecircle.db.schedules import ScheduleRow
+from carecircle.domain.answer import Answer, NotDoneReason
+from carecircle.domain.dose import Dose
 from carecircle.domain.errors import Invalid, NotAllowed, NotFound
 from carecircle.domain.occurrence import AdministrationStatus, AlreadyRecorded, NotAnswerable, WindowOver
 from carecircle.usecases.doses import (
+    answer_dose,
     get_occurrence,
     list_occurrences,
     record_administration,
@@ -68,6 +72,69 @@ async def test_46_an_answer_cancels_every_reminder_that_has_not_left(
     assert await kit.delivery_outcome(session, waiting) == ("cancelled", "answered")
     assert await kit.delivery_outcome(session, retrying) == ("cancelled", "answered")
     assert await kit.delivery_outcome(session, gone) == ("sent", None)
+
+
+@pytest.mark.parametrize(
+    ("minutes", "expected"), [(-61, "early"), (-60, "on_time"), (0, "on_time"), (60, "on_time"), (61, "late")]
+)
+async def test_an_answer_says_whether_the_dose_was_taken_in_its_window(
+    session: AsyncSession, circle: Any, dose: OccurrenceRow, minutes: int, expected: str
+) -> None:
+    at, now = DUE + minutes * MINUTE, DUE + 90 * MINUTE
+
+    given = await answer_dose(session, circle.ben, dose.id, Answer(TAKEN, at), now)
+
+    assert given.timing == expected
+
+
+async def test_what_was_missed_is_taken_late(session: AsyncSession, circle: Any, dose: OccurrenceRow) -> None:
+    dose.state = "missed"
+
+    given = await answer_dose(session, circle.ben, dose.id, Answer(TAKEN, MISSED + MINUTE), MISSED + MINUTE)
+
+    assert given.timing == "late"
+
+
+async def test_the_schedules_own_window_counts(session: AsyncSession, circle: Any, dose: OccurrenceRow) -> None:
+    await session.execute(update(ScheduleRow).values(on_time=10 * MINUTE).where(ScheduleRow.id == dose.schedule_id))
+
+    given = await answer_dose(session, circle.ben, dose.id, Answer(TAKEN, DUE + 11 * MINUTE), DUE + 11 * MINUTE)
+
+    assert given.timing == "late"
+
+
+async def test_a_critical_medication_has_a_short_window(
+    session: AsyncSession, circle: Any, dose: OccurrenceRow
+) -> None:
+    circle.medication.severity = "critical"
+    await session.flush()
+
+    given = await answer_dose(session, circle.ben, dose.id, Answer(TAKEN, DUE + 31 * MINUTE), DUE + 31 * MINUTE)
+
+    assert given.timing == "late"
+
+
+async def test_another_amount_is_kept_beside_the_planned_one(
+    session: AsyncSession, circle: Any, dose: OccurrenceRow
+) -> None:
+    given = await answer_dose(session, circle.ben, dose.id, Answer(TAKEN, DUE, dose=Dose(Decimal(2), "tablet")), DUE)
+
+    assert (given.dose_quantity, given.dose_changed) == (Decimal(2), True)
+    assert (await get_occurrence(session, circle.anna, dose.id)).dose == Dose(Decimal(1), "tablet")
+
+
+async def test_a_skip_without_words_shows_its_code(session: AsyncSession, circle: Any, dose: OccurrenceRow) -> None:
+    answer = Answer(SKIPPED, DUE, reason_code=NotDoneReason.OUT_OF_STOCK)
+
+    await answer_dose(session, circle.ben, dose.id, answer, DUE)
+
+    assert (await get_occurrence(session, circle.anna, dose.id)).reason == "out_of_stock"
+
+
+async def test_a_dose_is_snoozed_until_a_time(session: AsyncSession, circle: Any, dose: OccurrenceRow) -> None:
+    view = await snooze(session, circle.ben, dose.id, DUE + 45 * MINUTE, DUE)
+
+    assert (view.remind_at, dose.reminder_step, dose.enqueued_at) == (DUE + 45 * MINUTE, 1, None)
 
 
 async def test_a_skipped_dose_keeps_its_reason(session: AsyncSession, circle: Any, dose: OccurrenceRow) -> None:

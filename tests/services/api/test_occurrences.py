@@ -85,6 +85,12 @@ BAD_ANSWERS = [
     ({"status": "taken", "at": "2001-01-01T08:00:00Z"}, "at"),
     ({"status": "taken", "reason": "x" * 501}, "reason"),
     ({"status": "taken", "by": "Ben"}, "by"),
+    ({"status": "taken", "reason_code": "asleep"}, "reason_code"),
+    ({"status": "skipped", "reason_code": "lazy"}, "reason_code"),
+    ({"status": "skipped", "dose": {"quantity": 1, "unit": "tablet"}}, "dose"),
+    ({"status": "taken", "dose": {"quantity": 0, "unit": "tablet"}}, "dose.quantity"),
+    ({"status": "taken", "dose": {"quantity": -1, "unit": "tablet"}}, "dose.quantity"),
+    ({"status": "taken", "dose": {"quantity": 5, "unit": "mg"}}, "dose.unit"),
 ]
 
 
@@ -121,6 +127,46 @@ async def test_bad_snoozes_name_the_field(dose, anna, refused, subtests):
     for minutes in BAD_SNOOZES:
         with subtests.test(str(minutes)):
             refused(await anna.post(f"{dose}/snooze", {"minutes": minutes}), 422, "invalid", field="minutes")
+
+
+async def test_a_dose_is_asked_for_at_a_time(dose, anna, doses):
+    until = (datetime.fromisoformat(doses[0]["due_at"]) + timedelta(minutes=25)).isoformat()
+    answer = await anna.post(f"{dose}/snooze", {"until": until})
+    assert answer.status_code == 200
+    assert datetime.fromisoformat(answer.json()["remind_at"]) == datetime.fromisoformat(until)
+
+
+async def test_a_time_to_ask_again_lies_between_the_dose_and_the_end_of_its_window(dose, anna, doses, refused):
+    due, missed = doses[0]["due_at"], doses[0]["missed_at"]
+    for until in (due, missed, "2001-01-01T00:00:00Z"):
+        refused(await anna.post(f"{dose}/snooze", {"until": until}), 422, "invalid", field="until")
+    assert (await anna.get(dose)).json()["remind_at"] == due
+
+
+async def test_one_of_minutes_and_until_is_given(dose, anna, doses, refused):
+    refused(await anna.post(f"{dose}/snooze", {}), 422, "invalid", field="minutes")
+    both = {"minutes": 10, "until": doses[0]["missed_at"]}
+    refused(await anna.post(f"{dose}/snooze", both), 422, "invalid", field="until")
+
+
+async def test_a_skip_says_why_in_a_code_and_in_words(dose, anna):
+    given = await anna.made(f"{dose}/administrations", {"status": "skipped", "reason_code": "asleep"})
+    assert (given["reason_code"], given["reason"], given["timing"]) == ("asleep", None, None)
+    assert (await anna.get(dose)).json()["reason"] == "asleep"
+
+
+async def test_another_amount_is_kept_and_marked(dose, anna):
+    half = {"quantity": 0.5, "unit": "tablet"}
+    given = await anna.made(f"{dose}/administrations", {"status": "taken", "dose": half})
+    shown = (await anna.get(dose)).json()
+    assert (given["dose"], given["dose_changed"]) == (half, True)
+    assert shown["dose"] == {"quantity": 1, "unit": "tablet"}
+    assert shown["administration"] == given
+
+
+async def test_the_planned_amount_is_no_change(dose, anna):
+    given = await anna.made(f"{dose}/administrations", {"status": "taken", "dose": {"quantity": 1.0, "unit": "tablet"}})
+    assert (given["dose"], given["dose_changed"]) == ({"quantity": 1, "unit": "tablet"}, False)
 
 
 async def test_an_answered_dose_cannot_be_asked_for_later(dose, anna, refused):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
@@ -16,6 +16,10 @@ from carecircle.db.base import new_id
 from carecircle.db.medications import Medication
 from carecircle.db.occurrences import Administration, OccurrenceRow
 from carecircle.db.pages import Mark
+from carecircle.db.schedules import ScheduleRow
+from carecircle.domain.answer import NotDoneReason, Timing
+from carecircle.domain.errors import Invalid
+from carecircle.domain.medication import Severity
 from carecircle.domain.occurrence import AdministrationStatus, OccurrenceState
 from carecircle.domain.schedule import Dose
 
@@ -92,8 +96,11 @@ class NewAdministration:
     status: AdministrationStatus
     at: datetime
     reason: str | None
+    reason_code: NotDoneReason | None
+    timing: Timing | None
     dose_quantity: Decimal
     dose_unit: str
+    dose_changed: bool
     recorded_by: UUID
     recorded_at: datetime
 
@@ -119,6 +126,20 @@ async def standing_administration(session: AsyncSession, occurrence_id: UUID) ->
         .where(Administration.occurrence_id == occurrence_id, Administration.entered_in_error_at.is_(None))
     )
     return found.one_or_none()
+
+
+async def on_time_of(session: AsyncSession, occurrence: OccurrenceRow) -> timedelta | None:
+    """How far from its time this dose counts as on time; None if its schedule cannot be read any more."""
+    found = await session.execute(
+        select(ScheduleRow, Medication.severity)
+        .join(Medication, Medication.id == ScheduleRow.medication_id)
+        .where(ScheduleRow.id == occurrence.schedule_id)
+    )
+    row = found.one_or_none()
+    try:
+        return None if row is None else row[0].plan().on_time_within(Severity(row[1]))
+    except Invalid:  # a rule of a later version, or a zone that is gone: no reason to refuse an answer
+        return None
 
 
 async def administration_of(

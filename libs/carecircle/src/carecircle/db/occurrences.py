@@ -15,6 +15,7 @@ from sqlalchemy import (
     Numeric,
     String,
     UniqueConstraint,
+    false,
     func,
     or_,
     select,
@@ -86,8 +87,15 @@ class Administration(Row):
     at: Mapped[datetime]
     """When it happened, as the person says."""
     reason: Mapped[str | None] = mapped_column(String(500))
+    reason_code: Mapped[str | None] = mapped_column(String(32))
+    """`domain.answer.NotDoneReason` of a skipped dose."""
+    timing: Mapped[str | None] = mapped_column(String(16))
+    """`domain.answer.Timing` of a taken dose, by the window that held then; None of what was taken as needed."""
     dose_quantity: Mapped[Decimal] = mapped_column(Numeric(12, 4))
+    """What was really taken."""
     dose_unit: Mapped[str] = mapped_column(String(50))
+    dose_changed: Mapped[bool] = mapped_column(server_default=false())
+    """It was another amount than the planned one."""
     recorded_by: Mapped[UUID] = mapped_column(ForeignKey("account.id"))
     recorded_at: Mapped[CreatedAt]
     entered_in_error_at: Mapped[datetime | None]

@@ -8,7 +8,7 @@ Missed and unknown are not the end: a later answer makes them taken (late) or sk
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, ClassVar, Protocol, TypeVar
 
@@ -171,18 +171,31 @@ def check_administered_at(at: datetime, status: AdministrationStatus, *, due_at:
 SHORTEST_SNOOZE, LONGEST_SNOOZE = 1, 240
 
 
-def snoozed_until(minutes: int, *, due_at: datetime, missed_at: datetime, now: datetime) -> datetime:
-    """When to ask again: that many minutes from now, or from when it is due.
+def snoozed_until(later: int | datetime, *, due_at: datetime, missed_at: datetime, now: datetime) -> datetime:
+    """When to ask again: that many minutes from now, or from when it is due; or at that instant.
 
     Raises:
-        Invalid: the window of the dose is over by then.
+        Invalid: that is no later time, or the window of the dose is over by then.
     """
+    field = "minutes" if isinstance(later, int) else "until"
+    until = _minutes_later(later, max(now, due_at)) if isinstance(later, int) else _at(later, max(now, due_at))
+    if until >= missed_at:
+        raise Invalid(f"The window of this dose is over by then; it ends at {missed_at:%Y-%m-%dT%H:%M}Z.", field=field)
+    return until
+
+
+def _minutes_later(minutes: int, start: datetime) -> datetime:
     if not SHORTEST_SNOOZE <= minutes <= LONGEST_SNOOZE:
         raise Invalid(f"Give {SHORTEST_SNOOZE} to {LONGEST_SNOOZE} minutes.", field="minutes")
-    until = max(now, due_at) + timedelta(minutes=minutes)
-    if until >= missed_at:
-        raise Invalid("The window of this dose is over by then.", field="minutes")
-    return until
+    return start + timedelta(minutes=minutes)
+
+
+def _at(until: datetime, start: datetime) -> datetime:
+    if until.tzinfo is None:
+        raise Invalid("Give the time with its offset, such as 2026-03-07T08:05:00Z.", field="until")
+    if until <= start:
+        raise Invalid("Give a time that is still to come, and after the dose is due.", field="until")
+    return until.astimezone(UTC)
 
 
 class Planned(Protocol):

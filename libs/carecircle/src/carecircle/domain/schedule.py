@@ -21,7 +21,7 @@ from carecircle.domain.interval_rule import IntervalRule
 from carecircle.domain.routine import USUAL_ROUTINE, Routine
 from carecircle.domain.rules import Rule, rule_from_json, rule_to_json
 from carecircle.domain.slots import Slot, Span
-from carecircle.domain.windows import LOOK_AHEAD, missed_at
+from carecircle.domain.windows import LOOK_AHEAD, missed_at, on_time_window
 from carecircle.domain.zones import local_date, zone_named
 
 if TYPE_CHECKING:
@@ -132,6 +132,12 @@ class SchedulePlan:
         if self.min_gap is not None:
             return self.min_gap
         return self.rule.shortest_interval(self.start_date, routine) / 2
+
+    def on_time_within(self, severity: Severity) -> timedelta:
+        """How far from its time a dose still counts as on time (R10). `severity`: the medication's."""
+        if self.on_time is not None:
+            return self.on_time
+        return on_time_window(self.severity or severity, more_often_than_daily=self.rule.more_often_than_daily)
 
     def _own_slots(self) -> tuple[object, ...]:
         return self.rule, self.start_date, self.end_date, self.zone, self.count, self.missed_after

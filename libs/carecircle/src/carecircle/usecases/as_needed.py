@@ -10,6 +10,7 @@ from carecircle.db.as_needed import insert_taken, locked_occurrence_at
 from carecircle.db.audit import add_entry
 from carecircle.db.occurrences import taken_times
 from carecircle.db.schedules import ScheduleRow, hold_circumstances, lock_schedules, schedule_by_id
+from carecircle.domain.answer import Answer
 from carecircle.domain.as_needed import Allowance, AsNeededRule, TooEarly, allowance
 from carecircle.domain.errors import Conflict, Invalid, NotFound
 from carecircle.domain.occurrence import (
@@ -74,9 +75,8 @@ async def record_as_needed(
     if not before.allows(at) and not even_if_early:
         raise TooEarly(before)
     occurrence = await _taken_at(session, schedule, around, dose or schedule.plan().dose, at)
-    administration = await store_answer(
-        session, actor, occurrence, AdministrationStatus.TAKEN, at=at, reason=reason, now=now
-    )
+    answer = Answer(AdministrationStatus.TAKEN, at, reason)
+    administration = await store_answer(session, actor, occurrence, answer, now=now)
     add_entry(
         session,
         "administration.recorded",

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from carecircle.db.audit import add_entry
 from carecircle.db.deliveries import cancel_open_deliveries
 from carecircle.db.doses import (
     OccurrenceView,
@@ -14,31 +12,14 @@ from carecircle.db.doses import (
     view_of,
     views_between,
 )
-from carecircle.db.occurrences import last_taken_at, lock_occurrence, occurrence_by_id
-from carecircle.db.schedules import Circumstances, ScheduleRow, follows_answers, hold_circumstances, lock_schedules
+from carecircle.db.occurrences import lock_occurrence, occurrence_by_id
+from carecircle.domain.answer import Answer
 from carecircle.domain.errors import Invalid, NotFound
-from carecircle.domain.occurrence import (
-    ANSWERABLE,
-    ANSWERED,
-    AS_NEEDED,
-    ENTERED_IN_ERROR,
-    OPEN,
-    SUPERSEDED,
-    AdministrationStatus,
-    NotAnswerable,
-    OccurrenceState,
-    SkipReason,
-    WindowOver,
-    check_administered_at,
-    reopened_state,
-    snoozed_until,
-)
+from carecircle.domain.occurrence import OPEN, WindowOver, snoozed_until
 from carecircle.domain.people import Action
-from carecircle.domain.text import check_text
 from carecircle.usecases.access import Actor, require
-from carecircle.usecases.answering import store_answer
-from carecircle.usecases.planning import HORIZON, count_from_answer
-from carecircle.usecases.stock import put_back
+from carecircle.usecases.answering import give_answer, hold_series, note, take_back
+from carecircle.usecases.planning import HORIZON
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -47,10 +28,9 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
 
     from carecircle.db.occurrences import Administration, OccurrenceRow
+    from carecircle.domain.occurrence import AdministrationStatus
 
 LONGEST_LIST = timedelta(days=93)
-MAX_REASON_LENGTH = 500
-ROW_REASON_LENGTH = 200
 
 
 async def list_occurrences(
@@ -81,28 +61,23 @@ async def record_administration(
     now: datetime,
     horizon: timedelta = HORIZON,
 ) -> Administration:
-    """Answer a dose. Whatever was not sent of its reminders is cancelled, for everybody (R13).
+    """`answer_dose` with what every answer has."""
+    return await answer_dose(session, actor, occurrence_id, Answer(status, at, reason), now, horizon=horizon)
 
-    Raises:
-        AlreadyRecorded: somebody else was first; says who and when.
-        NotAnswerable: the dose is on hold or was cancelled.
-    """
-    series = await _series(session, await _seen(session, actor, occurrence_id, Action.ANSWER))
+
+async def answer_dose(
+    session: AsyncSession,
+    actor: Actor,
+    occurrence_id: UUID,
+    answer: Answer,
+    now: datetime,
+    *,
+    horizon: timedelta = HORIZON,
+) -> Administration:
+    """Answer a dose; what that does and raises says `give_answer`."""
+    series = await hold_series(session, await _seen(session, actor, occurrence_id, Action.ANSWER))
     occurrence = await _locked(session, actor, occurrence_id)
-    at = check_administered_at(at, status, due_at=occurrence.due_at, now=now)
-    if reason is not None:
-        check_text(reason, field="reason", max_length=MAX_REASON_LENGTH)
-    if occurrence.state not in ANSWERABLE | ANSWERED:
-        raise NotAnswerable
-    administration = await store_answer(session, actor, occurrence, status, at=at, reason=reason, now=now)
-    before = occurrence.state
-    occurrence.state = OccurrenceState(status)
-    occurrence.reason = reason[:ROW_REASON_LENGTH] if reason and status is AdministrationStatus.SKIPPED else None
-    occurrence.updated_at = now
-    await cancel_open_deliveries(session, [occurrence.id], SkipReason.ANSWERED)
-    await _count_on(session, series, occurrence, administration, now, horizon)
-    _note(session, actor, "administration.recorded", administration.id, occurrence, before, at=at.isoformat())
-    return administration
+    return await give_answer(session, actor, occurrence, series, answer, now=now, horizon=horizon)
 
 
 async def undo_administration(
@@ -114,103 +89,38 @@ async def undo_administration(
     *,
     horizon: timedelta = HORIZON,
 ) -> OccurrenceView:
-    """Take an answer back. The row stays, marked as entered in error; undoing twice is undoing once.
-
-    A dose whose window lasts is open again, and is asked for again, as the circle was told that it was answered.
-    """
-    series = await _series(session, await _seen(session, actor, occurrence_id, Action.ANSWER), always=True)
-    revision = series.schedule.revision if series is not None and series.around.active else None
+    """Take an answer back; what that does says `take_back`."""
+    series = await hold_series(session, await _seen(session, actor, occurrence_id, Action.ANSWER), always=True)
     occurrence = await _locked(session, actor, occurrence_id)
     administration = await administration_of(session, occurrence_id, administration_id)
     if administration is None:
         raise NotFound
-    if administration.entered_in_error_at is not None:
-        return await _view(session, occurrence_id)
-    administration.entered_in_error_at = now
-    administration.entered_in_error_by = actor.account_id
-    await put_back(session, occurrence.medication_id, administration, actor.account_id, now)
-    before = occurrence.state
-    state, occurrence.reason = _reopened(occurrence, revision, now)
-    occurrence.state = state
-    if state in OPEN:
-        _ask_again(occurrence, max(now, occurrence.due_at))
-    occurrence.updated_at = now
-    await session.flush()
-    await _count_on(session, series, occurrence, administration, now, horizon)
-    _note(session, actor, "administration.undone", administration.id, occurrence, before)
+    await take_back(session, actor, occurrence, series, administration, now=now, horizon=horizon)
     return await _view(session, occurrence_id)
 
 
 async def snooze(
-    session: AsyncSession, actor: Actor, occurrence_id: UUID, minutes: int, now: datetime
+    session: AsyncSession, actor: Actor, occurrence_id: UUID, later: int | datetime, now: datetime
 ) -> OccurrenceView:
-    """Ask again later; the dose stays open.
+    """Ask again later, that many minutes from now or at an instant; the dose stays open.
 
     Raises:
         WindowOver: it is open no more.
+        Invalid: its window is over by then.
     """
     occurrence = await _locked(session, actor, occurrence_id)
     if occurrence.state not in OPEN or now >= occurrence.missed_at:
         raise WindowOver
-    until = snoozed_until(minutes, due_at=occurrence.due_at, missed_at=occurrence.missed_at, now=now)
+    until = snoozed_until(later, due_at=occurrence.due_at, missed_at=occurrence.missed_at, now=now)
     before = occurrence.state
     occurrence.reminder_step += 1
     occurrence.remind_at = until
     occurrence.enqueued_at = None
     occurrence.updated_at = now
     await cancel_open_deliveries(session, [occurrence.id], "snoozed")
-    _note(session, actor, "occurrence.snoozed", occurrence.id, occurrence, before, remind_at=until.isoformat())
+    note(session, actor, "occurrence.snoozed", occurrence.id, occurrence, before, remind_at=until.isoformat())
     await session.flush()
     return await _view(session, occurrence_id)
-
-
-def _reopened(occurrence: OccurrenceRow, revision: int | None, now: datetime) -> tuple[OccurrenceState, str | None]:
-    """The state of a dose whose answer was undone, and why. One that was only logged never was."""
-    if occurrence.note == AS_NEEDED:
-        return OccurrenceState.CANCELLED, ENTERED_IN_ERROR
-    state = reopened_state(occurrence.due_at, occurrence.missed_at, now, replaced=occurrence.revision != revision)
-    return state, SUPERSEDED if state is OccurrenceState.CANCELLED else None
-
-
-def _ask_again(occurrence: OccurrenceRow, at: datetime) -> None:
-    """A new step, if the last one went out: a step's deliveries are decided once."""
-    if occurrence.reminded_step is not None and occurrence.reminded_step >= occurrence.reminder_step:
-        occurrence.reminder_step += 1
-        occurrence.remind_at = at
-    occurrence.enqueued_at = None
-
-
-@dataclass(frozen=True, slots=True)
-class Series:
-    """The schedule of a dose under its lock, taken before that of the occurrence, and what it depends on."""
-
-    schedule: ScheduleRow
-    around: Circumstances
-
-
-async def _series(session: AsyncSession, occurrence: OccurrenceRow, *, always: bool = False) -> Series | None:
-    """None: the schedule is gone, or it does not mind how its doses are answered and `always` is not asked for."""
-    if not always and not await follows_answers(session, occurrence.schedule_id):
-        return None
-    around = await hold_circumstances(session, occurrence.medication_id)
-    schedules = await lock_schedules(session, ScheduleRow.id == occurrence.schedule_id)
-    return Series(schedules[0], around) if schedules and around is not None else None
-
-
-async def _count_on(
-    session: AsyncSession,
-    series: Series | None,
-    occurrence: OccurrenceRow,
-    administration: Administration,
-    now: datetime,
-    horizon: timedelta,
-) -> None:
-    """What a series makes of a dose that was taken last, or is no longer."""
-    if series is None or not series.around.active or administration.status != AdministrationStatus.TAKEN:
-        return
-    last = await last_taken_at(session, series.schedule.id)
-    if await follows_answers(session, series.schedule.id) and (last is None or last <= administration.at):
-        await count_from_answer(session, series.schedule, series.around, occurrence, now, horizon)
 
 
 async def _seen(session: AsyncSession, actor: Actor, occurrence_id: UUID, action: Action) -> OccurrenceRow:
@@ -235,23 +145,3 @@ async def _view(session: AsyncSession, occurrence_id: UUID) -> OccurrenceView:
     if view is None:
         raise NotFound
     return view
-
-
-def _note(
-    session: AsyncSession,
-    actor: Actor,
-    action: str,
-    subject_id: UUID,
-    occurrence: OccurrenceRow,
-    before: str,
-    **more: Any,
-) -> None:
-    details = {"occurrence": str(occurrence.id), "before": {"state": before}, "after": {"state": occurrence.state}}
-    add_entry(
-        session,
-        action,
-        subject_id,
-        actor_id=actor.account_id,
-        patient_id=occurrence.patient_id,
-        details={**details, **more},
-    )

@@ -9,9 +9,9 @@ from fastapi import APIRouter, Query, Response
 
 from carecircle.usecases.accounts import get_account
 from carecircle.usecases.doses import (
+    answer_dose,
     get_occurrence,
     list_occurrences,
-    record_administration,
     snooze,
     undo_administration,
 )
@@ -51,15 +51,8 @@ async def answer_occurrence(
     occurrence_id: Id, body: NewAdministrationBody, work: CreatingDep, response: Response
 ) -> AdministrationBody:
     """Say that a dose was taken or skipped. Only the first answer counts; a second one gets 409 with who and when."""
-    administration = await record_administration(
-        work.session,
-        work.actor,
-        occurrence_id,
-        status=body.status,
-        at=body.at or work.now,
-        reason=body.reason,
-        now=work.now,
-        horizon=work.plan_horizon,
+    administration = await answer_dose(
+        work.session, work.actor, occurrence_id, body.answer(work.now), work.now, horizon=work.plan_horizon
     )
     work.due_soon(administration.patient_id)
     response.headers["Location"] = f"/v1/occurrences/{occurrence_id}/administrations/{administration.id}"
@@ -79,7 +72,7 @@ async def undo_answer(occurrence_id: Id, administration_id: Id, work: WorkDep) -
 
 @router.post("/occurrences/{occurrence_id}/snooze", responses=problems(*IN_A_CIRCLE, 409))
 async def snooze_occurrence(occurrence_id: Id, body: SnoozeBody, work: CreatingDep) -> OccurrenceBody:
-    """Be reminded again in that many minutes."""
-    view = await snooze(work.session, work.actor, occurrence_id, body.minutes, work.now)
+    """Be reminded again in so many minutes, or at a time."""
+    view = await snooze(work.session, work.actor, occurrence_id, body.later(), work.now)
     work.due_soon(view.patient_id)
     return OccurrenceBody.of(view)

@@ -10,7 +10,11 @@ from pydantic import ConfigDict, Field
 
 from carecircle.db.doses import OccurrenceView
 from carecircle.db.occurrences import Administration
+from carecircle.domain.answer import Answer as GivenAnswer
+from carecircle.domain.answer import NotDoneReason, Timing
+from carecircle.domain.errors import Invalid
 from carecircle.domain.occurrence import LONGEST_SNOOZE, SHORTEST_SNOOZE, AdministrationStatus, OccurrenceState
+from carecircle_api.schemas.schedule_kinds import DoseBody
 from carecircle_api.schemas.schedules import DoseAnswer, wall_time
 from carecircle_api.schemas.values import Answer, Body, Instant, Reason, Whole
 
@@ -25,8 +29,13 @@ class AdministrationBody(Answer):
     occurrence_id: UUID
     status: AdministrationStatus
     at: datetime
-    reason: str | None
-    dose: DoseAnswer
+    reason: str | None = Field(description="In the person's own words.")
+    reason_code: NotDoneReason | None = Field(description="Why it was skipped.")
+    dose: DoseAnswer = Field(description="What was really taken.")
+    dose_changed: bool = Field(description="`dose` is not the planned amount.")
+    timing: Timing | None = Field(
+        description="When it was taken, by the window of the dose. null: skipped, taken as needed, or not known."
+    )
     recorded_by: PersonBody
     recorded_at: datetime
 
@@ -38,7 +47,10 @@ class AdministrationBody(Answer):
             status=AdministrationStatus(row.status),
             at=row.at,
             reason=row.reason,
+            reason_code=None if row.reason_code is None else NotDoneReason(row.reason_code),
             dose=DoseAnswer(quantity=row.dose_quantity, unit=row.dose_unit),
+            dose_changed=row.dose_changed,
+            timing=None if row.timing is None else Timing(row.timing),
             recorded_by=PersonBody(account_id=row.recorded_by, display_name=recorded_by),
             recorded_at=row.recorded_at,
         )
@@ -88,7 +100,8 @@ class NewAdministrationBody(Body):
         json_schema_extra={
             "examples": [
                 {"status": "taken", "at": "2026-11-24T08:05:00Z"},
-                {"status": "skipped", "reason": "Felt sick"},
+                {"status": "taken", "dose": {"quantity": 0.5, "unit": "tablet"}},
+                {"status": "skipped", "reason_code": "felt_unwell", "reason": "Felt sick after breakfast"},
             ]
         }
     )
@@ -96,9 +109,43 @@ class NewAdministrationBody(Body):
     status: AdministrationStatus
     at: Instant | None = Field(default=None, description="When it happened; null: now.")
     reason: Reason | None = None
+    reason_code: NotDoneReason | None = Field(default=None, description="Why it was skipped; only for `skipped`.")
+    dose: DoseBody | None = Field(
+        default=None, description="What was really taken, in the unit of the planned dose; null: as planned."
+    )
+
+    def answer(self, now: datetime) -> GivenAnswer:
+        return GivenAnswer(
+            status=self.status,
+            at=self.at or now,
+            reason=self.reason,
+            reason_code=self.reason_code,
+            dose=None if self.dose is None else self.dose.dose(),
+        )
 
 
 class SnoozeBody(Body):
+    """Exactly one of the two."""
+
     model_config = ConfigDict(json_schema_extra={"examples": [{"minutes": 10}]})
 
-    minutes: Annotated[Whole, Field(ge=SHORTEST_SNOOZE, le=LONGEST_SNOOZE)]
+    minutes: Annotated[Whole, Field(ge=SHORTEST_SNOOZE, le=LONGEST_SNOOZE)] | None = Field(
+        default=None, description="From now, or from when it is due."
+    )
+    until: Instant | None = Field(default=None, description="Inside the window of the dose: before `missed_at`.")
+
+    def later(self) -> int | datetime:
+        """Minutes, or an instant.
+
+        Raises:
+            Invalid: none was given, or both.
+        """
+        match self.minutes, self.until:
+            case int(minutes), None:
+                return minutes
+            case None, datetime() as until:
+                return until
+            case None, None:
+                raise Invalid("Say when: give `minutes` or `until`.", field="minutes")
+            case _:
+                raise Invalid("Give `minutes` or `until`, not both.", field="until")
