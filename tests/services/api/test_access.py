@@ -69,6 +69,15 @@ MATRIX = [
     Wish("POST", "{occurrence}/snooze", {"minutes": 5}, **EDIT),
     Wish("GET", "{circle}/deliveries", **READ),
     Wish("GET", "{circle}/doses.csv", **READ),
+    Wish("POST", "{uncounted}/supply", {"unit": "tablet", "stock": 5}, **EDIT),
+    Wish("GET", "{medication}/supply", **READ),
+    Wish("PATCH", "{medication}/supply", {"warn_days": 3}, **EDIT),
+    Wish("DELETE", "{medication}/supply", **EDIT),
+    Wish("GET", "{medication}/supply/ledger", **READ),
+    Wish("POST", "{medication}/refills", {"quantity": 30}, **EDIT),
+    Wish("DELETE", "{refill}", **EDIT),
+    Wish("POST", "{medication}/counts", {"stock": 14}, **EDIT),
+    Wish("POST", "{medication}/losses", {"quantity": 1}, **EDIT),
 ]
 # Routes that name no circle: everybody has their own, or no login is needed.
 ELSEWHERE = {
@@ -91,6 +100,8 @@ TEMPLATES = {
     "{circle}": "/v1/patients/{patient_id}",
     "{other}": "{member_id}",
     "{medication}": "/v1/medications/{medication_id}",
+    "{uncounted}": "/v1/medications/{medication_id}",
+    "{refill}": "/v1/refills/{refill_id}",
     "{schedule}": "/v1/schedules/{schedule_id}",
     "{as_needed}": "/v1/schedules/{schedule_id}",
     "{occurrence}": "/v1/occurrences/{occurrence_id}",
@@ -113,10 +124,16 @@ async def places(circle, other) -> dict[str, str]:
     doses = [dose for dose in await circle.occurrences() if dose["schedule_id"] == schedule["id"]]
     answered, open_one = doses[0], doses[1]
     given = await circle.owner.made(f"/v1/occurrences/{answered['id']}/administrations", {"status": "taken"})
+    medication = f"/v1/medications/{circle.medication['id']}"
+    uncounted = await circle.owner.made(f"{circle.path}/medications", {"name": "Uncounted"})
+    await circle.owner.made(f"{medication}/supply", {"unit": "tablet", "stock": 14})
+    refill = await circle.owner.made(f"{medication}/refills", {"quantity": 30})
     return {
         "circle": circle.path,
         "other": await circle.member_id(other),
-        "medication": f"/v1/medications/{circle.medication['id']}",
+        "medication": medication,
+        "uncounted": f"/v1/medications/{uncounted['id']}",
+        "refill": f"/v1/refills/{refill['id']}",
         "schedule": f"/v1/schedules/{schedule['id']}",
         "as_needed": f"/v1/schedules/{as_needed['id']}",
         "occurrence": f"/v1/occurrences/{open_one['id']}",

@@ -103,6 +103,9 @@ def existing(anna: requests.Session, server: str) -> dict[str, str]:
     circle = f"{server}/v1/patients/{patient['id']}"
     medication = made(anna, f"{circle}/medications", {"name": "A"})
     schedule = made(anna, f"{server}/v1/medications/{medication['id']}/schedules", SCHEDULE)
+    supply = {"unit": "tablet", "stock": 14, "package_size": 30}
+    made(anna, f"{server}/v1/medications/{medication['id']}/supply", supply)
+    refill = made(anna, f"{server}/v1/medications/{medication['id']}/refills", {})
     dose = anna.get(f"{circle}/occurrences", timeout=10).json()["items"][0]
     member = anna.get(f"{circle}/members", timeout=10).json()["items"][0]
     return {
@@ -111,6 +114,7 @@ def existing(anna: requests.Session, server: str) -> dict[str, str]:
         "schedule_id": schedule["id"],
         "occurrence_id": dose["id"],
         "member_id": member["id"],
+        "refill_id": refill["id"],
     }
 
 

@@ -25,6 +25,7 @@ from carecircle_api.routes import (
     previews,
     push_subscriptions,
     schedules,
+    supply,
 )
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ ROUTES = (
     schedules,
     occurrences,
     as_needed,
+    supply,
     push_subscriptions,
     deliveries,
     exports,

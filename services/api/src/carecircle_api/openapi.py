@@ -36,6 +36,7 @@ TAGS = [
     {"name": "medications", "description": "What a patient takes."},
     {"name": "schedules", "description": "When."},
     {"name": "occurrences", "description": "Planned doses and their answers."},
+    {"name": "supply", "description": "What is there of a medication, until when it lasts, and why."},
     {"name": "push", "description": "Browsers that show your reminders."},
     {"name": "deliveries", "description": "What was sent to whom."},
     {"name": "exports", "description": "Files to take with you, and back."},

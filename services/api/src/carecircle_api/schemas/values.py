@@ -220,5 +220,15 @@ Amount = Annotated[
     PlainSerializer(_number, return_type=float),
     WithJsonSchema({"type": "number", "exclusiveMinimum": 0, "maximum": 100_000}),
 ]
+Stock = Annotated[
+    Decimal,
+    BeforeValidator(_amount),
+    PlainSerializer(_number, return_type=float),
+    WithJsonSchema({"type": "number", "minimum": 0, "maximum": 10_000_000}),
+]
+"""What may be there: nothing, too."""
+Change = Annotated[
+    Decimal, BeforeValidator(_amount), PlainSerializer(_number, return_type=float), WithJsonSchema({"type": "number"})
+]
 Flag = StrictBool
 Whole = StrictInt
