@@ -13,6 +13,7 @@ from carecircle_api.openapi import describer, operation_id
 from carecircle_api.routes import (
     as_needed,
     auth,
+    calendar_feeds,
     deliveries,
     exports,
     health,
@@ -47,6 +48,7 @@ ROUTES = (
     push_subscriptions,
     deliveries,
     exports,
+    calendar_feeds,
     health,
     docs,
 )

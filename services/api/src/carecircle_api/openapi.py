@@ -38,6 +38,7 @@ TAGS = [
     {"name": "occurrences", "description": "Planned doses and their answers."},
     {"name": "supply", "description": "What is there of a medication, until when it lasts, and why."},
     {"name": "push", "description": "Browsers that show your reminders."},
+    {"name": "calendar", "description": "Planned doses in calendar programs."},
     {"name": "deliveries", "description": "What was sent to whom."},
     {"name": "exports", "description": "Files to take with you, and back."},
 ]

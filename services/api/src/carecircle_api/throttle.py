@@ -1,5 +1,5 @@
 """Attempts at logging in and registering: few for one account from one address, more for either as a whole. And how
-often a person may fetch or bring whole files.
+often a person may fetch or bring whole files, or a calendar is read.
 
 Counted in PostgreSQL, so that every API process counts the same, and before the password is checked, so that many
 attempts at once do not slip through. Without PostgreSQL nobody logs in: it fails closed.
@@ -34,6 +34,10 @@ class Throttle:
     exports: int = 60
     """Of one account."""
     imports: int = 20
+    feed_reads: int = 120
+    """Of one calendar feed."""
+    unknown_feeds: int = 60
+    """Asked for from one address."""
 
     async def login(self, email: str, address: str, now: datetime) -> None:
         """Count this attempt. Raises `Throttled` if there were too many."""
@@ -59,6 +63,13 @@ class Throttle:
 
     async def patient_import(self, account_id: UUID, now: datetime) -> None:
         await self._count({_key("import", str(account_id)): self.imports}, now)
+
+    async def feed(self, token: str, now: datetime) -> None:
+        """A calendar feed was found and is to be made."""
+        await self._count({_key("feed", token): self.feed_reads}, now)
+
+    async def unknown_feed(self, address: str, now: datetime) -> None:
+        await self._count({_key("unknown feed", address): self.unknown_feeds}, now)
 
     async def _count(self, limits: dict[str, int], now: datetime) -> None:
         waits: list[timedelta] = []
