@@ -39,6 +39,9 @@ FETCHED_FIELDS = (
     "rjk", "deid", "progress", "tm", "defa",
 )  # fmt: skip
 """What `startJob` answers, in its order; it leaves out what is unset at the end."""
+FIRST_FIELDS = FETCHED_FIELDS[:4]
+"""All that it answers of a first attempt without delay and priority, which leaves the rest to FIRST_ATTEMPT."""
+FIRST_ATTEMPT = {"delay": "0", "priority": "0", "ats": "1"}
 
 
 class Commands(Scripts):
@@ -181,7 +184,10 @@ class MarkerQueue:
 def _fetched(jobs: Sequence[Any], step: Step) -> Iterator[FetchedJob]:
     started, worker, token = str(step.now), step.worker_name, step.token_from
     for place in range(0, len(jobs), 2):
-        fields = {name: text for name, text in zip(FETCHED_FIELDS, jobs[place + 1], strict=False) if text is not None}
+        values = jobs[place + 1]
+        fields = {name: text for name, text in zip(FETCHED_FIELDS, values, strict=False) if text is not None}
+        if len(values) == len(FIRST_FIELDS):
+            fields |= FIRST_ATTEMPT
         fields["processedOn"] = started
         if worker:
             fields["pb"] = worker

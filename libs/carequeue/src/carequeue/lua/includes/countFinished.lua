@@ -1,3 +1,4 @@
+--- @late
 --- @include "callMany"
 
 -- Adds jobs that ended as `kind` to the queue's metrics: a count, and how many ended in each of the last `points`

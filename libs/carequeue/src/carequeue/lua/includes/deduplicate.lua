@@ -1,3 +1,4 @@
+--- @late
 --- @include "keepOutDuplicate"
 --- @include "openWindow"
 --- @include "replaceDelayed"

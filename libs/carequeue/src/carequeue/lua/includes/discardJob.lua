@@ -1,3 +1,4 @@
+--- @late
 --- @include "removeJobKeys"
 --- @include "leaveParent"
 --- @include "forgetDeduplication"

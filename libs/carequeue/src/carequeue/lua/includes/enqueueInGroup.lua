@@ -1,3 +1,4 @@
+--- @late
 --- @include "groupKey"
 --- @include "placeGroup"
 

@@ -1,3 +1,4 @@
+--- @late
 --- @include "callMany"
 --- @include "discardJob"
 

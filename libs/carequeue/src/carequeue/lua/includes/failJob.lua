@@ -1,3 +1,4 @@
+--- @late
 --- @include "blockParent"
 --- @include "keepFinished"
 --- @include "keepsNone"
@@ -26,9 +27,7 @@ local function failJob(keys, meta, job, failed, now)
   else
     redis.call('HSET', job.key, 'atm', job.made, 'failedReason', job.value, 'stacktrace', job.stacktrace,
       'finishedOn', now)
-    if job.condemned then
-      redis.call('HDEL', job.key, 'defa')
-    end
+    redis.call('HDEL', job.key, 'defa')
     keepFinished(failed, job, now)
     job.blocksParent = job.parentKey and blockParent(job.key, job.parentKey, job.parent, job.value)
   end

@@ -7,7 +7,7 @@
 -- that says why nothing was changed. `batch` collects what is cheaper to do once for all jobs of a call.
 local function finishJob(keys, meta, job, batch, now)
   local jobKey, verdict = keys.base .. ':' .. job.id, job.verdict
-  local stored = redis.call('HMGET', jobKey, 'timestamp', 'atm', 'parentKey', 'parent', 'deid', 'defa', 'gid')
+  local stored = redis.call('HMGET', jobKey, 'timestamp', 'atm', 'parentKey', 'deid', 'gid')
   if not stored[1] and redis.call('EXISTS', jobKey) == 0 then
     return -1
   end
@@ -33,8 +33,10 @@ local function finishJob(keys, meta, job, batch, now)
   local left = #batch.ids + 1
   batch.ids[left], batch.locks[left] = job.id, job.lock
   job.key, job.made = jobKey, (stored[2] and tonumber(stored[2]) or 0) + (job.expired and 0 or 1)
-  job.parentKey, job.parent, job.deduplicationId, job.condemned = stored[3], stored[4], stored[5], stored[6]
-  job.group = stored[7]
+  job.parentKey, job.deduplicationId, job.group = stored[3], stored[4], stored[5]
+  if job.parentKey then
+    job.parent = redis.call('HGET', jobKey, 'parent')
+  end
   if job.group then
     leaveGroup(keys, job.id, job.group)
   end

@@ -1,3 +1,4 @@
+--- @late
 --- @include "expectChild"
 --- @include "forgetDeduplication"
 --- @include "queueKeys"

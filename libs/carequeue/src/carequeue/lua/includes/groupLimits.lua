@@ -1,3 +1,4 @@
+--- @late
 --- @include "decodeObject"
 
 -- What holds for a group: its own settings, and where it has none those of all groups (the field without a name).

@@ -1,3 +1,4 @@
+--- @late
 --- @include "decodeObject"
 
 -- Whether an attempt that starts now starts too late: past `expireAt`, or more than `expireAfter` ms after the job could

@@ -1,3 +1,4 @@
+--- @late
 --- @include "placeGroup"
 
 -- A job of a group left `active`, however it did: another one of the group may start, if it was that which kept them.

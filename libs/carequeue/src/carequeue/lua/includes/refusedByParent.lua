@@ -1,3 +1,4 @@
+--- @late
 --- @include "hasOtherParent"
 
 -- Why a job cannot get this parent: -5 the parent is missing, -7 the job exists and has another one that lives.

@@ -1,3 +1,4 @@
+--- @late
 --- @include "linkParent"
 --- @include "settleFinishedChild"
 

@@ -1,3 +1,4 @@
+--- @late
 --- @include "decodeObject"
 --- @include "openWindow"
 --- @include "storeJob"

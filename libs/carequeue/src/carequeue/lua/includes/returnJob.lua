@@ -1,3 +1,4 @@
+--- @late
 --- @include "enqueue"
 --- @include "decodeObject"
 --- @include "delayedScore"

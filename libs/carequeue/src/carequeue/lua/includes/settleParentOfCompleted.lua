@@ -1,3 +1,4 @@
+--- @late
 --- @include "queueKeys"
 --- @include "splitJobKey"
 --- @include "releaseWithoutPending"

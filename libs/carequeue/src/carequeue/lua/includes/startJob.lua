@@ -1,13 +1,13 @@
 --- @include "isExpired"
+--- @include "readForWorker"
 
--- Marks a job of `active` as started by the holder of `token`. Answers what a worker needs of it, in the order that
--- store/commands.py knows and as far as there is something, and whether the job is condemned; nil if it is gone. A job
--- that has expired is condemned as well, and has not started.
+-- Marks a job of `active` as started by the holder of `token`. Answers what a worker needs of it, as far as there is
+-- something, and whether the job is condemned; nil if it is gone. A job that has expired is condemned as well, and has
+-- not started. Of a first attempt without delay and priority the first four fields are answered, which tells the rest.
 local function startJob(keys, id, now, token, lockDuration, worker)
   local jobKey = keys.base .. ':' .. id
-  local fields = redis.call('HMGET', jobKey, 'name', 'data', 'opts', 'timestamp', 'delay', 'priority', 'ats', 'atm',
-    'stacktrace', 'stc', 'parentKey', 'parent', 'rjk', 'deid', 'progress', 'tm', 'defa')
-  if not fields[4] and redis.call('EXISTS', jobKey) == 0 then
+  local fields = readForWorker(jobKey)
+  if not fields then
     redis.call('LREM', keys.active, 1, id)
     return nil
   end
@@ -15,6 +15,9 @@ local function startJob(keys, id, now, token, lockDuration, worker)
   redis.call('XADD', keys.events, '*', 'event', 'active', 'jobId', id, 'prev', 'waiting')
   -- The options are read only of a job that speaks of it: decoding them costs more than all the rest here.
   if fields[3] and string.find(fields[3], '"expireA', 1, true) and isExpired(jobKey, fields[3], fields[4], now) then
+    for place = 7, 16 do
+      fields[place] = fields[place] or false
+    end
     fields[17] = 'expired'
     return fields, true
   end
@@ -24,9 +27,13 @@ local function startJob(keys, id, now, token, lockDuration, worker)
   else
     redis.call('HSET', jobKey, 'processedOn', now, 'ats', started)
   end
-  local condemned = fields[17]
+  local last, condemned = #fields, fields[17]
+  if last == 6 and fields[5] == '0' and fields[6] == '0' then
+    fields[5], fields[6] = nil, nil
+    return fields
+  end
   fields[7] = started
-  for place = 17, 8, -1 do -- nearly always most of them are unset: not worth a reply
+  for place = last, 8, -1 do
     if fields[place] then
       break
     end

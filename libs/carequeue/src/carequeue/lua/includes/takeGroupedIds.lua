@@ -1,3 +1,4 @@
+--- @late
 --- @include "callMany"
 --- @include "nextOpening"
 --- @include "openGroups"
@@ -7,9 +8,6 @@
 -- looking again if nothing else happens, or nil.
 local function takeGroupedIds(keys, free)
   local turns, ids = keys.groupTurns, {}
-  if redis.call('EXISTS', turns) == 0 then
-    return ids
-  end
   openGroups(keys)
   local looks = free + 100 -- a group that turns out to be blocked costs a look; after too many of them another call goes on
   local first

@@ -28,7 +28,7 @@ local function takeIds(keys, free)
     end
   end
   callMany('LPUSH', keys.active, ids)
-  if #ids == free then
+  if #ids == free or redis.call('EXISTS', keys.groupTurns) == 0 then
     return ids
   end
   local grouped, groupsDue = takeGroupedIds(keys, free - #ids)

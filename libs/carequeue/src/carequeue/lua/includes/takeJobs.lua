@@ -18,8 +18,7 @@ local function takeJobs(keys, meta, now, wanted, taker)
   local jobs, counted, token = {}, 0, taker.tokenFrom
   local ids, groupsDue = takeIds(keys, free)
   for _, id in ipairs(ids) do
-    local name = taker.tokenPrefix .. ':' .. string.format('%.0f', token)
-    local fields, condemned = startJob(keys, id, now, name, taker.lock, taker.worker)
+    local fields, condemned = startJob(keys, id, now, taker.tokenPrefix .. ':' .. token, taker.lock, taker.worker)
     if fields then
       jobs[#jobs + 1] = id
       jobs[#jobs + 1] = fields

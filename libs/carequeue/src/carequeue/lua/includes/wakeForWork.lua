@@ -1,3 +1,4 @@
+--- @late
 --- @include "hasWork"
 --- @include "wakeWorker"
 
