@@ -89,7 +89,7 @@ async def test_a_wanted_difference_is_there(
 
     found = await compared(peer, client, redis_url, queue_name, case)
 
-    assert any(difference.explains(case.name, place) for place in found)
+    assert any(difference.explains(case.name, place, pair) for place, pair in found.items())
 
 
 async def compared(peer: Node, client: Redis, redis_url: str, queue: str, case: Case) -> dict[str, Pair]:
