@@ -189,3 +189,8 @@ def words_of_the_thread(job: Job[Any]) -> list[str]:
 OVER = threading.Event()
 THREADS: list[threading.Thread] = []
 WORDS: list[str] = []
+
+
+def paint_in_steps(job: Job[Any]) -> Any:
+    for coat in range(job.data):
+        yield {"coats": coat + 1}

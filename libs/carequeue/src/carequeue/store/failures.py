@@ -42,6 +42,8 @@ NOT_READY: Mapping[str, str] = {
     "UNBLOCKED": "it is a replica now; the master is another",
 }
 """By the word with which it says that it cannot do what it was asked at the moment; nothing was done then."""
+UNAUTHENTICATED = "unauthenticated"
+"""In what Redis says of a command that is too long for somebody who has not logged in: it does not read it at all."""
 
 
 @contextmanager
@@ -69,7 +71,7 @@ def address(client: Redis) -> str:
 
 def _meant(error: Exception, client: Redis) -> Exception | None:
     where = f"Redis at {address(client)}"
-    if isinstance(error, AuthenticationError | AuthorizationError):
+    if isinstance(error, AuthenticationError | AuthorizationError) or UNAUTHENTICATED in str(error):
         return AccessRefused(f"{where} refused the login: {error}")
     if isinstance(error, ResponseError | BusyLoadingError):
         return _refused(error, where, in_cluster=isinstance(client, SlotRedis))

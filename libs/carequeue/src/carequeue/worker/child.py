@@ -24,6 +24,7 @@ from carequeue.worker.importable import find
 from carequeue.worker.messages import Answer, Began, Call, Interrupted, Order, Raised, Returned, frame, receive
 from carequeue.worker.portable import pack, unpack
 from carequeue.worker.traces import going_on
+from carequeue.worker.yielding import told
 
 if TYPE_CHECKING:
     from carequeue.worker.context import Method
@@ -110,14 +111,12 @@ class Child:
     def _run(self, order: Order) -> str:
         function, payload_type = find(order.reference)
         job = Codec(order.queue, payload_type).job(order.job_id, order.fields)
-        arguments: tuple[Any, ...] = (job,)
-        if order.takes_context:
-            arguments = (job, ProcessJobContext(self, order.job_id, order.token, order.attempt))
+        context = ProcessJobContext(self, order.job_id, order.token, order.attempt)
         with going_on(order.trace, order.continued):
             self._send(Began())
             self._handling = True
             self._end_if_told()
-            value = function(*arguments)
+            value = told(function(job, context) if order.takes_context else function(job), context)
             self._handling = False
         if isinstance(value, Instruction):
             raise value

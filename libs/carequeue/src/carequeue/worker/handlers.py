@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
 from carequeue.errors import InvalidOption, Unrecoverable
 from carequeue.wire.times import span_ms
 from carequeue.worker.importable import Reference, reference_to
+from carequeue.worker.yielding import either, returning, yields
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,6 +67,8 @@ class Handlers:
     ) -> None:
         if name in self._by_name:
             raise InvalidOption(f"this worker already has a handler for {name!r}")
+        if batch is not None and yields(function):
+            raise InvalidOption(f"a handler of batches returns its values, it does not yield them: {function!r}")
         self._by_name[name] = replace(inspected(function, payload_type, run_in), batch=batch)
 
     def check_room(self, concurrency: int) -> None:
@@ -172,14 +175,12 @@ def batch_terms(size: int, minimum: int, timeout: timedelta | None) -> BatchTerm
 
 
 def inspected(function: Callable[..., Any], payload_type: type[Any] | None, run_in: RunIn | None = None) -> Handler:
-    call = function if inspect.isroutine(function) else getattr(function, "__call__", function)  # noqa: B004 - its method
-    return Handler(
-        function,
-        payload_type,
-        is_coroutine=inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(call),
-        takes_context=takes_context(function),
-        reference=reference_to(function, payload_type) if run_in == "process" else None,
-    )
+    wants_context = takes_context(function)
+    reference = reference_to(function, payload_type) if run_in == "process" else None
+    if reference is None and yields(function):
+        function, wants_context = returning(function, takes_context=wants_context), True
+    is_coroutine = either(inspect.iscoroutinefunction, function)
+    return Handler(function, payload_type, is_coroutine, takes_context=wants_context, reference=reference)
 
 
 def takes_context(function: Callable[..., Any]) -> bool:

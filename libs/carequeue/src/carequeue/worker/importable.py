@@ -92,7 +92,7 @@ def _name_of(function: Callable[..., Any]) -> str:
             f"{name} is not at the top of its module, where a child process could find it; move it there "
             "for run_in='process'"
         )
-    if inspect.iscoroutinefunction(function):
+    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
         raise InvalidOption(f"{name} is a coroutine function; run_in='process' is for plain functions")
     return name
 
