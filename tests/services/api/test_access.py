@@ -67,6 +67,8 @@ MATRIX = [
     Wish("POST", "{occurrence}/administrations", {"status": "taken"}, **EDIT),
     Wish("DELETE", "{answered}/administrations/{administration}", **EDIT),
     Wish("POST", "{occurrence}/snooze", {"minutes": 5}, **EDIT),
+    Wish("POST", "{occurrence}/acknowledgement", {}, **EDIT),
+    Wish("DELETE", "{occurrence}/acknowledgement", **EDIT),
     Wish("GET", "{circle}/deliveries", **READ),
     Wish("GET", "{circle}/doses.csv", **READ),
     Wish("POST", "{uncounted}/supply", {"unit": "tablet", "stock": 5}, **EDIT),

@@ -71,6 +71,8 @@ def test_every_path_is_there(document):
         DELETE /v1/refills/{refill_id}
         POST /v1/medications/{medication_id}/counts
         POST /v1/medications/{medication_id}/losses
+        POST /v1/occurrences/{occurrence_id}/acknowledgement
+        DELETE /v1/occurrences/{occurrence_id}/acknowledgement
         GET /v1/push-subscriptions
         POST /v1/push-subscriptions
         DELETE /v1/push-subscriptions/{subscription_id}

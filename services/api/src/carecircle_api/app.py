@@ -11,6 +11,7 @@ from carecircle_api.guard import BodyGate, SecurityHeaders
 from carecircle_api.observe import Observe
 from carecircle_api.openapi import describer, operation_id
 from carecircle_api.routes import (
+    acknowledgements,
     as_needed,
     auth,
     calendar_feeds,
@@ -43,6 +44,7 @@ ROUTES = (
     imports,
     schedules,
     occurrences,
+    acknowledgements,
     as_needed,
     supply,
     push_subscriptions,

@@ -10,6 +10,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
+from carecircle.domain.acknowledgement import AlreadyAcknowledged
 from carecircle.domain.as_needed import TooEarly
 from carecircle.domain.errors import Conflict, DomainError, Invalid, NotAllowed, NotFound, RevisionMismatch
 from carecircle.domain.occurrence import AlreadyRecorded
@@ -19,6 +20,7 @@ from carecircle_api.problems import FieldError, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from fastapi import FastAPI
     from starlette.requests import Request
@@ -121,11 +123,16 @@ def _refusal(error: DomainError) -> Problem:
     errors = [FieldError(error.field, error.message)] if error.field else []
     extra: dict[str, Any] = {}
     if isinstance(error, AlreadyRecorded):
-        at = error.at.isoformat().replace("+00:00", "Z")
-        extra = {"administration": {"status": error.status, "at": at, "recorded_by": error.by}}
+        extra = {"administration": {"status": error.status, "at": _utc(error.at), "recorded_by": error.by}}
+    if isinstance(error, AlreadyAcknowledged):
+        extra = {"acknowledgement": {"by": error.by, "at": _utc(error.at), "until": _utc(error.until)}}
     if isinstance(error, TooEarly) and error.allowance.next_allowed_at is not None:
-        extra = {"next_allowed_at": error.allowance.next_allowed_at.isoformat().replace("+00:00", "Z")}
+        extra = {"next_allowed_at": _utc(error.allowance.next_allowed_at)}
     return Problem(status, error.code, error.message, errors, extra=extra)
+
+
+def _utc(at: datetime) -> str:
+    return at.isoformat().replace("+00:00", "Z")
 
 
 def _invalid(found: Sequence[Any]) -> Problem:

@@ -12,6 +12,7 @@ from carecircle.db.due import oldest_unsent
 from carecircle.db.session import database_now
 from carecircle.runtime.clock import utc_now
 from carecircle.runtime.waiting import stopped_within
+from carecircle.usecases.acknowledging import lapse_acknowledgements
 from carecircle.usecases.dispatching import replace_alerts
 from carecircle.usecases.enqueueing import REDIS_AWAY, add_jobs, reconcile
 
@@ -72,6 +73,7 @@ class Reconciler:
     async def round(self) -> None:
         """Look at the rows, then at the queues. With Redis away also do what the schedulers would."""
         await self._measure()
+        await lapse_acknowledgements(self._database)
         replacements = await replace_alerts(self._database, self._channels)
         if not self._watch.up:
             await self._keep_house_without_redis()

@@ -179,6 +179,7 @@ def _still_due() -> ColumnElement[bool]:
         Delivery.kind == Kind.DUE,
         OccurrenceRow.state == "due",
         OccurrenceRow.reminder_step == Delivery.step,
+        _not_handled_by_another(),
         exists().where(
             Medication.id == OccurrenceRow.medication_id,
             Medication.status == "active",
@@ -190,6 +191,15 @@ def _still_due() -> ColumnElement[bool]:
             ScheduleRow.revision == OccurrenceRow.revision,
         ),
         _in_circle(Membership.reminders.is_(True)),
+    )
+
+
+def _not_handled_by_another() -> ColumnElement[bool]:
+    return or_(
+        OccurrenceRow.acknowledged_by.is_(None),
+        OccurrenceRow.acknowledged_until.is_(None),
+        OccurrenceRow.acknowledged_until <= func.clock_timestamp(),
+        OccurrenceRow.acknowledged_by == Delivery.recipient_id,
     )
 
 

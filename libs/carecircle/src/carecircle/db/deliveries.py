@@ -108,16 +108,25 @@ async def add_deliveries(session: AsyncSession, wanted: Iterable[NewDelivery], n
     return (await session.scalars(added, rows)).all()
 
 
-async def cancel_open_deliveries(session: AsyncSession, occurrence_ids: Iterable[UUID], outcome: str) -> int:
+async def cancel_open_deliveries(
+    session: AsyncSession, occurrence_ids: Iterable[UUID], outcome: str, *, but_to: UUID | None = None
+) -> int:
     """End every reminder of these doses that has not left yet (R13); the number ended.
 
     One that is with the provider at this moment stays: it cannot be called back, and its end is recorded. One that
-    an earlier attempt may have delivered ends `ambiguous`. `outcome` says why: `answered`, `superseded`, `inactive`.
+    an earlier attempt may have delivered ends `ambiguous`. `outcome` says why: `answered`, `superseded`, `inactive`,
+    `acknowledged`.
+    `but_to`: an account that keeps its own.
     """
     unsent = (DeliveryState.PENDING, DeliveryState.RETRY, DeliveryState.CLAIMED)
     cancelled = await session.scalars(
         update(Delivery)
-        .where(Delivery.occurrence_id.in_(list(occurrence_ids)), Delivery.kind == Kind.DUE, Delivery.state.in_(unsent))
+        .where(
+            Delivery.occurrence_id.in_(list(occurrence_ids)),
+            Delivery.kind == Kind.DUE,
+            Delivery.state.in_(unsent),
+            *([] if but_to is None else [Delivery.recipient_id != but_to]),
+        )
         .values(
             state=case((Delivery.ambiguous > 0, DeliveryState.AMBIGUOUS.value), else_=DeliveryState.CANCELLED.value),
             outcome=outcome,

@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy import Select, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from carecircle.db.accounts import Account
 from carecircle.db.base import new_id
@@ -20,7 +21,7 @@ from carecircle.db.schedules import ScheduleRow
 from carecircle.domain.answer import NotDoneReason, Timing
 from carecircle.domain.errors import Invalid
 from carecircle.domain.medication import Severity
-from carecircle.domain.occurrence import AdministrationStatus, OccurrenceState
+from carecircle.domain.occurrence import OPEN, AdministrationStatus, OccurrenceState
 from carecircle.domain.schedule import Dose
 
 
@@ -46,6 +47,18 @@ class OccurrenceView:
     administration: Administration | None
     """The one that stands."""
     recorded_by_name: str | None
+    acknowledged: Acknowledged | None = None
+    """Who handles it, while it is open."""
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """Somebody handles the dose: nobody else is reminded before `until`."""
+
+    account_id: UUID
+    name: str
+    at: datetime
+    until: datetime
 
 
 async def view_of(session: AsyncSession, occurrence_id: UUID) -> OccurrenceView | None:
@@ -152,22 +165,28 @@ async def administration_of(
     )
 
 
-# An outer join: of the last two columns pyright does not know that they may be None, `_view` does.
-def _views() -> Select[OccurrenceRow, str, Administration, str]:
+# Outer joins: of the last three columns pyright does not know that they may be None, `_view` does.
+def _views() -> Select[OccurrenceRow, str, Administration, str, str]:
+    handler = aliased(Account)
     return (
-        select(OccurrenceRow, Medication.name, Administration, Account.display_name)
+        select(OccurrenceRow, Medication.name, Administration, Account.display_name, handler.display_name)
         .join(Medication, Medication.id == OccurrenceRow.medication_id)
         .outerjoin(
             Administration,
             (Administration.occurrence_id == OccurrenceRow.id) & Administration.entered_in_error_at.is_(None),
         )
         .outerjoin(Account, Account.id == Administration.recorded_by)
+        .outerjoin(handler, handler.id == OccurrenceRow.acknowledged_by)
         .execution_options(populate_existing=True)
     )
 
 
 def _view(
-    row: OccurrenceRow, medication_name: str, administration: Administration | None, recorded_by_name: str | None
+    row: OccurrenceRow,
+    medication_name: str,
+    administration: Administration | None,
+    recorded_by_name: str | None,
+    handler: str | None,
 ) -> OccurrenceView:
     return OccurrenceView(
         id=row.id,
@@ -186,4 +205,12 @@ def _view(
         remind_at=row.remind_at,
         administration=administration,
         recorded_by_name=recorded_by_name,
+        acknowledged=_acknowledged(row, handler),
     )
+
+
+def _acknowledged(row: OccurrenceRow, handler: str | None) -> Acknowledged | None:
+    by, at, until = row.acknowledged_by, row.acknowledged_at, row.acknowledged_until
+    if row.state not in OPEN or by is None or at is None or until is None:
+        return None
+    return Acknowledged(by, handler or "", at, until)

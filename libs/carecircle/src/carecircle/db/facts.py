@@ -114,6 +114,8 @@ def _dose(
         remind_at=occurrence.remind_at,
         already_sent=occurrence.reminded_step is not None and occurrence.reminded_step >= occurrence.reminder_step,
         newer_is_due=newer,
+        acknowledged_by=occurrence.acknowledged_by,
+        acknowledged_until=occurrence.acknowledged_until,
     )
     return DoseFacts(occurrence, medication, facts, schedule.severity or medication.severity, now)
 

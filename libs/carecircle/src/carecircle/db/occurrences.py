@@ -63,6 +63,10 @@ class OccurrenceRow(Row):
     generation: Mapped[int] = mapped_column(default=0)
     """Rises with every enqueue; the job id is `<id>-g<generation>`."""
     enqueued_at: Mapped[datetime | None]
+    acknowledged_by: Mapped[UUID | None] = mapped_column(ForeignKey("account.id", ondelete="SET NULL"))
+    """Who handles it: until `acknowledged_until` nobody else is reminded. Says nothing about intake."""
+    acknowledged_at: Mapped[datetime | None]
+    acknowledged_until: Mapped[datetime | None]
     created_at: Mapped[CreatedAt]
     updated_at: Mapped[CreatedAt]
 
@@ -71,6 +75,11 @@ class OccurrenceRow(Row):
         Index("ix_occurrence_patient_due", "patient_id", "due_at"),
         Index("ix_occurrence_open", "remind_at", postgresql_where=text("state IN ('planned', 'due')")),
         Index("ix_occurrence_missed_at", "missed_at", postgresql_where=text("state IN ('planned', 'due')")),
+        Index(
+            "ix_occurrence_acknowledged",
+            "acknowledged_until",
+            postgresql_where=text("acknowledged_until IS NOT NULL AND state IN ('planned', 'due')"),
+        ),
     )
 
 

@@ -30,6 +30,7 @@ def dose_story(row: OccurrenceRow) -> DoseStory:
         decided=row.reminded_step is not None,
         created_at=row.created_at,
         updated_at=row.updated_at,
+        acknowledged_until=row.acknowledged_until,
     )
 
 

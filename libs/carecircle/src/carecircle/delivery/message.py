@@ -34,7 +34,8 @@ def unwanted(read: DeliveryFacts | None) -> SkipReason | None:
         return SkipReason.INACTIVE
     if read.delivery.kind == Kind.NOT_REMINDED:
         return None if read.unreminded else _why_nothing_to_tell(read)
-    verdict = still_matters(replace(read.dose.facts, already_sent=False), read.dose.now)
+    facts = replace(read.dose.facts, already_sent=False)
+    verdict = still_matters(facts, read.dose.now, recipient=read.delivery.recipient_id)
     if isinstance(verdict, Skip):
         return verdict.reason
     return None if read.delivery.step == read.dose.occurrence.reminder_step else SkipReason.SUPERSEDED

@@ -32,6 +32,7 @@ class DoseStory:
     """Who is to be told was decided."""
     created_at: datetime
     updated_at: datetime
+    acknowledged_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,7 @@ class Explained:
 NOT_SENT = {
     "answered": "the dose was answered before",
     "snoozed": "somebody asked to be reminded later",
+    "acknowledged": "somebody else said that they handle it",
     "superseded": "the dose was replaced by another one",
     "inactive": "the medication was not being taken",
     "expired": "the time for this dose was over",
@@ -162,6 +164,9 @@ def _end(dose: DoseStory, now: datetime) -> Iterator[Explained]:
         case OccurrenceState.CANCELLED:
             code, text = ENDED.get(dose.reason or "", ("cancelled", "It was cancelled."))
             yield Explained(dose.updated_at, code, text)
+        case state if state in OPEN and dose.acknowledged_until is not None and now < dose.acknowledged_until:
+            text = f"Somebody handles it; without an answer it is asked for again at {_utc(dose.acknowledged_until)}."
+            yield Explained(now, "acknowledged", text)
         case state if state in OPEN and now < dose.remind_at:
             yield Explained(now, "waiting", f"Its reminder goes out at {_utc(dose.remind_at)}.")
         case state if state in OPEN:

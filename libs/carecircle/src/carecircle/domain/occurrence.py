@@ -17,6 +17,7 @@ from carecircle.domain.medication import MedicationStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from uuid import UUID
 
 LATE_AFTER = timedelta(minutes=5)
 """From then on a reminder says that the dose was due earlier."""
@@ -54,6 +55,7 @@ class SkipReason(StrEnum):
     ANSWERED = "answered"
     SUPERSEDED = "superseded"
     EXPIRED = "expired"
+    ACKNOWLEDGED = "acknowledged"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,15 @@ class Facts:
     """The deliveries of this step were decided before. For the dispatcher; a delivery at its handoff says False."""
     newer_is_due: bool = False
     """A later dose of the same medication is due by now: only that one is asked for (R11)."""
+    acknowledged_by: UUID | None = None
+    """Who handles the dose …"""
+    acknowledged_until: datetime | None = None
+    """… and until when: as long as that lasts, nobody else is reminded."""
+
+    def handled_by(self, now: datetime) -> UUID | None:
+        """The account that handles it now."""
+        holds = self.acknowledged_until is not None and now < self.acknowledged_until
+        return self.acknowledged_by if holds else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +93,8 @@ class Remind:
     """Send it. `late`: say when it was due, and to check before taking."""
 
     late: bool
+    only_to: UUID | None = None
+    """The account that handles the dose; None: everybody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +111,19 @@ class Skip:
     reason: SkipReason
 
 
-def still_matters(facts: Facts | None, now: datetime) -> Remind | NotYet | Skip:
-    """Whether the reminder of an occurrence is to go out now. None: there is no such occurrence."""
+def still_matters(facts: Facts | None, now: datetime, *, recipient: UUID | None = None) -> Remind | NotYet | Skip:
+    """Whether the reminder of an occurrence is to go out now. None: there is no such occurrence.
+
+    `recipient`: whose message is asked about, for a sender; None for who decides about everybody's.
+    """
     if (reason := _reason_to_skip(facts, now)) is not None or facts is None:
         return Skip(reason or SkipReason.NOT_FOUND)
+    holder = facts.handled_by(now)
+    if holder is not None and recipient not in (None, holder):
+        return Skip(SkipReason.ACKNOWLEDGED)
     if now < facts.remind_at:
         return NotYet(facts.remind_at)
-    return Remind(late=now - facts.due_at > LATE_AFTER)
+    return Remind(late=now - facts.due_at > LATE_AFTER, only_to=holder)
 
 
 def _reason_to_skip(facts: Facts | None, now: datetime) -> SkipReason | None:

@@ -92,6 +92,7 @@ async def give_answer(
     before = occurrence.state
     occurrence.state = OccurrenceState(answer.status)
     occurrence.reason = _shown_reason(answer)
+    release(occurrence)
     occurrence.updated_at = now
     await cancel_open_deliveries(session, [occurrence.id], SkipReason.ANSWERED)
     await _count_on(session, series, occurrence, administration, now, horizon)
@@ -126,7 +127,7 @@ async def store_answer(
         ),
     )
     if administration is None:
-        raise await _already_recorded(session, occurrence.id)
+        raise await already_recorded(session, occurrence.id)
     if answer.status is AdministrationStatus.TAKEN:
         await take_out(session, occurrence.medication_id, administration, now)
     return administration
@@ -170,6 +171,11 @@ def ask_again(occurrence: OccurrenceRow, at: datetime) -> None:
         occurrence.reminder_step += 1
         occurrence.remind_at = at
     occurrence.enqueued_at = None
+
+
+def release(occurrence: OccurrenceRow) -> None:
+    """Nobody handles it any more."""
+    occurrence.acknowledged_by = occurrence.acknowledged_at = occurrence.acknowledged_until = None
 
 
 def note(
@@ -234,7 +240,8 @@ async def _count_on(
         await count_from_answer(session, series.schedule, series.around, occurrence, now, horizon)
 
 
-async def _already_recorded(session: AsyncSession, occurrence_id: UUID) -> AlreadyRecorded:
+async def already_recorded(session: AsyncSession, occurrence_id: UUID) -> AlreadyRecorded:
+    """Who was first, when and how, as the refusal of whoever comes second."""
     standing = await standing_administration(session, occurrence_id)
     if standing is None:  # pragma: no cover - undone between two statements, and we hold the occurrence's lock
         raise NotFound

@@ -60,8 +60,8 @@ async def dispatch(
                 if dose.facts.state in OPEN and dose.now >= dose.facts.remind_at:
                     dose.occurrence.reminded_step = dose.occurrence.reminder_step  # decided: nobody comes back for it
                 return reason
-            case Remind(late):
-                return await _remind(session, channels, dose, late=late)
+            case Remind() as reminder:
+                return await _remind(session, channels, dose, reminder)
 
 
 async def replace_alerts(database: Database, channels: Mapping[str, ChannelSpec]) -> Sequence[Waiting]:
@@ -79,7 +79,7 @@ async def replace_alerts(database: Database, channels: Mapping[str, ChannelSpec]
 
 
 async def _remind(
-    session: AsyncSession, channels: Mapping[str, ChannelSpec], dose: DoseFacts, *, late: bool
+    session: AsyncSession, channels: Mapping[str, ChannelSpec], dose: DoseFacts, reminder: Remind
 ) -> Dispatched:
     occurrence = dose.occurrence
     wanted = [
@@ -95,6 +95,7 @@ async def _remind(
             expires_at=occurrence.missed_at,
         )
         for recipient_id in await people_to_remind(session, occurrence.patient_id)
+        if reminder.only_to in (None, recipient_id)
         for name, spec in channels.items()
         for target_id in await spec.targets(session, recipient_id)
     ]
@@ -103,4 +104,4 @@ async def _remind(
     occurrence.state = OccurrenceState.DUE
     occurrence.reminded_step = occurrence.reminder_step
     occurrence.updated_at = dose.now
-    return Dispatched([waiting_delivery(row) for row in await add_deliveries(session, wanted, dose.now)], late)
+    return Dispatched([waiting_delivery(row) for row in await add_deliveries(session, wanted, dose.now)], reminder.late)

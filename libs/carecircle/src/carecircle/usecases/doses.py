@@ -6,19 +6,14 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from carecircle.db.deliveries import cancel_open_deliveries
-from carecircle.db.doses import (
-    OccurrenceView,
-    administration_of,
-    view_of,
-    views_between,
-)
-from carecircle.db.occurrences import lock_occurrence, occurrence_by_id
+from carecircle.db.doses import OccurrenceView, administration_of, views_between
 from carecircle.domain.answer import Answer
 from carecircle.domain.errors import Invalid, NotFound
 from carecircle.domain.occurrence import OPEN, WindowOver, snoozed_until
 from carecircle.domain.people import Action
 from carecircle.usecases.access import Actor, require
 from carecircle.usecases.answering import give_answer, hold_series, note, take_back
+from carecircle.usecases.one_dose import locked_dose, seen_dose, shown_dose
 from carecircle.usecases.planning import HORIZON
 
 if TYPE_CHECKING:
@@ -27,7 +22,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.ext.asyncio import AsyncSession
 
-    from carecircle.db.occurrences import Administration, OccurrenceRow
+    from carecircle.db.occurrences import Administration
     from carecircle.domain.occurrence import AdministrationStatus
 
 LONGEST_LIST = timedelta(days=93)
@@ -46,8 +41,8 @@ async def list_occurrences(
 
 
 async def get_occurrence(session: AsyncSession, actor: Actor, occurrence_id: UUID) -> OccurrenceView:
-    occurrence = await _seen(session, actor, occurrence_id, Action.READ)
-    return await _view(session, occurrence.id)
+    occurrence = await seen_dose(session, actor, occurrence_id, Action.READ)
+    return await shown_dose(session, occurrence.id)
 
 
 async def record_administration(
@@ -75,8 +70,8 @@ async def answer_dose(
     horizon: timedelta = HORIZON,
 ) -> Administration:
     """Answer a dose; what that does and raises says `give_answer`."""
-    series = await hold_series(session, await _seen(session, actor, occurrence_id, Action.ANSWER))
-    occurrence = await _locked(session, actor, occurrence_id)
+    series = await hold_series(session, await seen_dose(session, actor, occurrence_id, Action.ANSWER))
+    occurrence = await locked_dose(session, actor, occurrence_id)
     return await give_answer(session, actor, occurrence, series, answer, now=now, horizon=horizon)
 
 
@@ -90,13 +85,13 @@ async def undo_administration(
     horizon: timedelta = HORIZON,
 ) -> OccurrenceView:
     """Take an answer back; what that does says `take_back`."""
-    series = await hold_series(session, await _seen(session, actor, occurrence_id, Action.ANSWER), always=True)
-    occurrence = await _locked(session, actor, occurrence_id)
+    series = await hold_series(session, await seen_dose(session, actor, occurrence_id, Action.ANSWER), always=True)
+    occurrence = await locked_dose(session, actor, occurrence_id)
     administration = await administration_of(session, occurrence_id, administration_id)
     if administration is None:
         raise NotFound
     await take_back(session, actor, occurrence, series, administration, now=now, horizon=horizon)
-    return await _view(session, occurrence_id)
+    return await shown_dose(session, occurrence_id)
 
 
 async def snooze(
@@ -108,7 +103,7 @@ async def snooze(
         WindowOver: it is open no more.
         Invalid: its window is over by then.
     """
-    occurrence = await _locked(session, actor, occurrence_id)
+    occurrence = await locked_dose(session, actor, occurrence_id)
     if occurrence.state not in OPEN or now >= occurrence.missed_at:
         raise WindowOver
     until = snoozed_until(later, due_at=occurrence.due_at, missed_at=occurrence.missed_at, now=now)
@@ -120,28 +115,4 @@ async def snooze(
     await cancel_open_deliveries(session, [occurrence.id], "snoozed")
     note(session, actor, "occurrence.snoozed", occurrence.id, occurrence, before, remind_at=until.isoformat())
     await session.flush()
-    return await _view(session, occurrence_id)
-
-
-async def _seen(session: AsyncSession, actor: Actor, occurrence_id: UUID, action: Action) -> OccurrenceRow:
-    occurrence = await occurrence_by_id(session, occurrence_id)
-    if occurrence is None:
-        raise NotFound
-    await require(session, actor, occurrence.patient_id, action)
-    return occurrence
-
-
-async def _locked(session: AsyncSession, actor: Actor, occurrence_id: UUID) -> OccurrenceRow:
-    """The occurrence under its lock: a sender and a second caller wait here, and see what the first decided."""
-    await _seen(session, actor, occurrence_id, Action.ANSWER)
-    occurrence = await lock_occurrence(session, occurrence_id)
-    if occurrence is None:
-        raise NotFound
-    return occurrence
-
-
-async def _view(session: AsyncSession, occurrence_id: UUID) -> OccurrenceView:
-    view = await view_of(session, occurrence_id)
-    if view is None:
-        raise NotFound
-    return view
+    return await shown_dose(session, occurrence_id)

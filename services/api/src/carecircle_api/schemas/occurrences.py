@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field
 
-from carecircle.db.doses import OccurrenceView
+from carecircle.db.doses import Acknowledged, OccurrenceView
 from carecircle.db.occurrences import Administration
 from carecircle.domain.answer import Answer as GivenAnswer
 from carecircle.domain.answer import NotDoneReason, Timing
@@ -56,6 +56,14 @@ class AdministrationBody(Answer):
         )
 
 
+class AcknowledgementBody(Answer):
+    """Somebody handles the dose: nobody else is reminded before `until`. It is not an answer."""
+
+    by: PersonBody
+    at: datetime
+    until: datetime = Field(description="Without an answer by then the dose is asked for again.")
+
+
 class OccurrenceBody(Answer):
     id: UUID
     patient_id: UUID
@@ -72,10 +80,11 @@ class OccurrenceBody(Answer):
     reason: str | None
     remind_at: datetime = Field(description="When the next reminder goes out.")
     administration: AdministrationBody | None
+    acknowledgement: AcknowledgementBody | None = Field(description="Who handles it, while it is open.")
 
     @classmethod
     def of(cls, view: OccurrenceView) -> Self:
-        given = view.administration
+        given, handled = view.administration, view.acknowledged
         return cls(
             id=view.id,
             patient_id=view.patient_id,
@@ -92,7 +101,13 @@ class OccurrenceBody(Answer):
             reason=view.reason,
             remind_at=view.remind_at,
             administration=None if given is None else AdministrationBody.of(given, view.recorded_by_name or ""),
+            acknowledgement=None if handled is None else _acknowledgement(handled),
         )
+
+
+def _acknowledgement(handled: Acknowledged) -> AcknowledgementBody:
+    by = PersonBody(account_id=handled.account_id, display_name=handled.name)
+    return AcknowledgementBody(by=by, at=handled.at, until=handled.until)
 
 
 class NewAdministrationBody(Body):
