@@ -83,6 +83,8 @@ def test_every_path_is_there(document):
         GET /v1/patients/{patient_id}/calendar-feeds
         DELETE /v1/patients/{patient_id}/calendar-feeds/{feed_id}
         GET /v1/calendar/{token}.ics
+        GET /v1/patients/{patient_id}/fhir
+        POST /v1/fhir/medication-requests/preview
     """
     described = {f"{method.upper()} {path}" for method, path, _ in operations(document)}
     assert described == {line.strip() for line in expected.strip().splitlines()}

@@ -17,6 +17,7 @@ from carecircle_api.routes import (
     calendar_feeds,
     deliveries,
     exports,
+    fhir,
     health,
     imports,
     me,
@@ -51,6 +52,7 @@ ROUTES = (
     deliveries,
     exports,
     calendar_feeds,
+    fhir,
     health,
     docs,
 )

@@ -39,6 +39,7 @@ TAGS = [
     {"name": "supply", "description": "What is there of a medication, until when it lasts, and why."},
     {"name": "push", "description": "Browsers that show your reminders."},
     {"name": "calendar", "description": "Planned doses in calendar programs."},
+    {"name": "fhir", "description": "FHIR R4 and R5, out and in."},
     {"name": "deliveries", "description": "What was sent to whom."},
     {"name": "exports", "description": "Files to take with you, and back."},
 ]
