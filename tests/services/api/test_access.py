@@ -69,6 +69,9 @@ MATRIX = [
     Wish("POST", "{occurrence}/snooze", {"minutes": 5}, **EDIT),
     Wish("POST", "{occurrence}/acknowledgement", {}, **EDIT),
     Wish("DELETE", "{occurrence}/acknowledgement", **EDIT),
+    Wish("POST", "{medication}/administrations", {"status": "taken"}, **EDIT),
+    Wish("POST", "{circle}/answers", {"status": "taken", "due_at": "2026-11-24T07:00:00Z"}, **EDIT),
+    Wish("POST", "{circle}/answers/offline", {"items": [{"kind": "undo"}]}, **EDIT),
     Wish("GET", "{circle}/deliveries", **READ),
     Wish("GET", "{circle}/doses.csv", **READ),
     Wish("POST", "{uncounted}/supply", {"unit": "tablet", "stock": 5}, **EDIT),
@@ -121,10 +124,10 @@ def template(path: str) -> str:
 async def places(circle, other) -> dict[str, str]:
     """Ids for the paths of the matrix, of a medication that no other wish has touched."""
     circle.medication = await circle.owner.made(f"{circle.path}/medications", {"name": "Fresh"})
-    schedule = await circle.schedule()
+    schedule = await circle.schedule(on_time="PT6H")  # some dose is always in its window
     as_needed = await circle.owner.made(f"/v1/medications/{circle.medication['id']}/schedules", AS_NEEDED)
     doses = [dose for dose in await circle.occurrences() if dose["schedule_id"] == schedule["id"]]
-    answered, open_one = doses[0], doses[1]
+    open_one, answered = doses[0], doses[1]
     given = await circle.owner.made(f"/v1/occurrences/{answered['id']}/administrations", {"status": "taken"})
     medication = f"/v1/medications/{circle.medication['id']}"
     uncounted = await circle.owner.made(f"{circle.path}/medications", {"name": "Uncounted"})

@@ -72,6 +72,9 @@ def test_every_path_is_there(document):
         POST /v1/medications/{medication_id}/counts
         POST /v1/medications/{medication_id}/losses
         POST /v1/occurrences/{occurrence_id}/acknowledgement
+        POST /v1/medications/{medication_id}/administrations
+        POST /v1/patients/{patient_id}/answers
+        POST /v1/patients/{patient_id}/answers/offline
         DELETE /v1/occurrences/{occurrence_id}/acknowledgement
         GET /v1/push-subscriptions
         POST /v1/push-subscriptions
@@ -154,7 +157,10 @@ async def test_the_examples_work_as_written(document, person, new_circle, refuse
                 "member_id": await circle.member_id(anna),
             }
             answer = await anna.client.request(method.upper(), path.format(**ids), json=body)
-            if path.endswith("/administrations") and "at" in body:
+            if path == "/v1/medications/{medication_id}/administrations" and answer.status_code == 409:
+                # Which dose is meant hangs on the time of day at which this test runs.
+                assert answer.json()["code"] == "no_dose_in_window"
+            elif path.endswith("/administrations") and "at" in body:
                 # A dose of the past cannot have been taken in this example; its notation is right.
                 assert answer.status_code in {201, 422}, answer.text
                 assert all(error["field"] == "at" for error in answer.json().get("errors", []))

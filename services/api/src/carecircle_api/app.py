@@ -12,6 +12,7 @@ from carecircle_api.observe import Observe
 from carecircle_api.openapi import describer, operation_id
 from carecircle_api.routes import (
     acknowledgements,
+    answers,
     as_needed,
     auth,
     calendar_feeds,
@@ -46,6 +47,7 @@ ROUTES = (
     schedules,
     occurrences,
     acknowledgements,
+    answers,
     as_needed,
     supply,
     push_subscriptions,

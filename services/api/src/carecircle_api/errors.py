@@ -15,6 +15,7 @@ from carecircle.domain.as_needed import TooEarly
 from carecircle.domain.errors import Conflict, DomainError, Invalid, NotAllowed, NotFound, RevisionMismatch
 from carecircle.domain.occurrence import AlreadyRecorded
 from carecircle.domain.rules import RULES
+from carecircle.usecases.binding import NoDoseInWindow
 from carecircle_api.observe import trace_id_of
 from carecircle_api.problems import FieldError, Problem
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
     from starlette.requests import Request
     from starlette.responses import Response
+
+    from carecircle.db.nearby import Nearby
 
 STATUS: dict[type[DomainError], int] = {
     NotFound: 404,
@@ -126,9 +129,22 @@ def _refusal(error: DomainError) -> Problem:
         extra = {"administration": {"status": error.status, "at": _utc(error.at), "recorded_by": error.by}}
     if isinstance(error, AlreadyAcknowledged):
         extra = {"acknowledgement": {"by": error.by, "at": _utc(error.at), "until": _utc(error.until)}}
+    if isinstance(error, NoDoseInWindow):
+        extra = {"candidates": [_candidate(one) for one in error.candidates]}
     if isinstance(error, TooEarly) and error.allowance.next_allowed_at is not None:
         extra = {"next_allowed_at": _utc(error.allowance.next_allowed_at)}
     return Problem(status, error.code, error.message, errors, extra=extra)
+
+
+def _candidate(dose: Nearby) -> dict[str, str]:
+    return {
+        "occurrence_id": str(dose.occurrence_id),
+        "nominal_local_time": dose.nominal_local.isoformat(timespec="minutes"),
+        "zone": dose.zone,
+        "due_at": _utc(dose.due_at),
+        "missed_at": _utc(dose.missed_at),
+        "state": dose.state,
+    }
 
 
 def _utc(at: datetime) -> str:
@@ -138,8 +154,13 @@ def _utc(at: datetime) -> str:
 def _invalid(found: Sequence[Any]) -> Problem:
     if any(item["type"] == "json_invalid" for item in found):
         return Problem(400, *CODES[400], [FieldError("body", "This is not JSON.")])
-    errors = [FieldError(_field(item), _message(item)) for item in found]
+    errors = field_errors(found)
     return Problem(422, "invalid", "The input does not make sense; `errors` says where.", errors)
+
+
+def field_errors(found: Sequence[Any]) -> list[FieldError]:
+    """What pydantic found wrong, as clients read it."""
+    return [FieldError(_field(item), _message(item)) for item in found]
 
 
 def _field(item: dict[str, Any]) -> str:
@@ -152,7 +173,7 @@ def _field(item: dict[str, Any]) -> str:
     ]
     if item["type"] in UNKNOWN_KIND:
         inner.append("kind")
-    return ".".join(inner) or str(location[0])
+    return ".".join(inner) or (str(location[0]) if location else "")
 
 
 def _message(item: dict[str, Any]) -> str:

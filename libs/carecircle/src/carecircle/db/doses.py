@@ -13,7 +13,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from carecircle.db.accounts import Account
-from carecircle.db.base import new_id
 from carecircle.db.medications import Medication
 from carecircle.db.occurrences import Administration, OccurrenceRow
 from carecircle.db.pages import Mark
@@ -104,6 +103,7 @@ async def views_page(
 class NewAdministration:
     """What somebody says happened."""
 
+    id: UUID
     occurrence_id: UUID
     patient_id: UUID
     status: AdministrationStatus
@@ -119,15 +119,12 @@ class NewAdministration:
 
 
 async def insert_administration(session: AsyncSession, new: NewAdministration) -> Administration | None:
-    """Store it, unless one stands already: then None. The partial unique index decides, whoever else is asking."""
+    """Store it, unless one stands already or has this id: then None.
+
+    The unique indexes decide, whoever else is asking.
+    """
     return await session.scalar(
-        insert(Administration)
-        .values(id=new_id(), **asdict(new))
-        .on_conflict_do_nothing(
-            index_elements=[Administration.occurrence_id],
-            index_where=Administration.entered_in_error_at.is_(None),
-        )
-        .returning(Administration)
+        insert(Administration).values(**asdict(new)).on_conflict_do_nothing().returning(Administration)
     )
 
 

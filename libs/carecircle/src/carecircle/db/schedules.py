@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -110,6 +111,12 @@ async def lock_schedules(session: AsyncSession, *conditions: ColumnElement[bool]
         .execution_options(populate_existing=True)
     )
     return list(found.all())
+
+
+async def following_answers(session: AsyncSession, schedule_ids: Collection[UUID]) -> set[UUID]:
+    """Those of these schedules whose next dose is counted from when the last one was taken."""
+    anchor = ScheduleRow.rule["anchor"].astext == Anchor.LAST_TAKEN
+    return set((await session.scalars(select(ScheduleRow.id).where(ScheduleRow.id.in_(schedule_ids), anchor))).all())
 
 
 async def follows_answers(session: AsyncSession, schedule_id: UUID) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from carecircle.domain.errors import Invalid
 from carecircle.domain.occurrence import AdministrationStatus, check_administered_at
@@ -12,6 +12,7 @@ from carecircle.domain.text import check_text
 
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
+    from uuid import UUID
 
     from carecircle.domain.dose import Dose
 
@@ -57,6 +58,8 @@ class Answer:
     reason_code: NotDoneReason | None = None
     dose: Dose | None = None
     """What was really taken; None: as planned."""
+    id: UUID | None = None
+    """Chosen by who gives it, so that it can be given again without being stored twice."""
 
     def checked(self, *, due_at: datetime, planned: Dose, now: datetime) -> Answer:
         """The answer as it counts for this dose: never in the future, and an amount only if it differs.
@@ -79,6 +82,12 @@ class Answer:
         if self.dose.unit != planned.unit:
             raise Invalid(f"Give the amount in the unit of the planned dose: {planned.unit}.", field="dose.unit")
         return None if self.dose == planned else self.dose
+
+
+class IdTaken(Invalid):
+    """This id belongs to another answer; make a new one for each."""
+
+    code: ClassVar[str] = "id_taken"
 
 
 def timing(at: datetime, *, due_at: datetime, missed_at: datetime, on_time: timedelta) -> Timing:

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from carecircle.db.audit import add_entry
+from carecircle.db.base import new_id
 from carecircle.db.deliveries import cancel_open_deliveries
 from carecircle.db.doses import NewAdministration, insert_administration, on_time_of, standing_administration
+from carecircle.db.nearby import answers_with_ids
 from carecircle.db.occurrences import last_taken_at
 from carecircle.db.schedules import Circumstances, ScheduleRow, follows_answers, hold_circumstances, lock_schedules
-from carecircle.domain.answer import timing
+from carecircle.domain.answer import IdTaken, timing
 from carecircle.domain.dose import Dose
-from carecircle.domain.errors import NotFound
 from carecircle.domain.occurrence import (
     ANSWERABLE,
     ANSWERED,
@@ -77,10 +78,11 @@ async def give_answer(
 ) -> Administration:
     """Answer a dose. Whatever was not sent of its reminders is cancelled, for everybody (R13).
 
-    Nothing is written when it raises.
+    Nothing is written when it raises, nor when an answer with this id is there: that one comes back as it is.
 
     Raises:
         AlreadyRecorded: somebody else was first; says who and when.
+        IdTaken: the id belongs to another answer.
         NotAnswerable: the dose is on hold or was cancelled.
         Invalid: the answer makes no sense for this dose.
     """
@@ -88,6 +90,9 @@ async def give_answer(
     answer = answer.checked(due_at=occurrence.due_at, planned=planned, now=now)
     if occurrence.state not in ANSWERABLE | ANSWERED:
         raise NotAnswerable
+    known = await known_answer(session, actor, occurrence.patient_id, answer, occurrence_id=occurrence.id)
+    if known is not None:
+        return known
     administration = await store_answer(session, actor, occurrence, answer, now=now)
     before = occurrence.state
     occurrence.state = OccurrenceState(answer.status)
@@ -107,11 +112,13 @@ async def store_answer(
 
     Raises:
         AlreadyRecorded: somebody else was first; says who and when.
+        IdTaken: an answer of anybody has this id.
     """
     taken = answer.dose or Dose(occurrence.dose_quantity, occurrence.dose_unit)
     administration = await insert_administration(
         session,
         NewAdministration(
+            id=answer.id or new_id(),
             occurrence_id=occurrence.id,
             patient_id=occurrence.patient_id,
             status=answer.status,
@@ -131,6 +138,25 @@ async def store_answer(
     if answer.status is AdministrationStatus.TAKEN:
         await take_out(session, occurrence.medication_id, administration, now)
     return administration
+
+
+async def known_answer(
+    session: AsyncSession, actor: Actor, patient_id: UUID, answer: Answer, *, occurrence_id: UUID | None = None
+) -> Administration | None:
+    """The answer that was given with this id before, undone or not.
+
+    Raises:
+        IdTaken: it was another person's, of another dose, or said something else.
+    """
+    if answer.id is None:
+        return None
+    known = (await answers_with_ids(session, patient_id, [answer.id])).get(answer.id)
+    if known is None:
+        return None
+    own = known.recorded_by == actor.account_id and known.status == answer.status
+    if not own or occurrence_id not in (None, known.occurrence_id):
+        raise IdTaken(field="id")
+    return known
 
 
 async def take_back(
@@ -243,7 +269,7 @@ async def _count_on(
 async def already_recorded(session: AsyncSession, occurrence_id: UUID) -> AlreadyRecorded:
     """Who was first, when and how, as the refusal of whoever comes second."""
     standing = await standing_administration(session, occurrence_id)
-    if standing is None:  # pragma: no cover - undone between two statements, and we hold the occurrence's lock
-        raise NotFound
+    if standing is None:  # whoever asks holds the dose's lock: it is the id that stood in the way
+        raise IdTaken(field="id")
     administration, name = standing
     return AlreadyRecorded(by=name, at=administration.at, status=administration.status)

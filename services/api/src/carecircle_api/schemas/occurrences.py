@@ -16,7 +16,7 @@ from carecircle.domain.errors import Invalid
 from carecircle.domain.occurrence import LONGEST_SNOOZE, SHORTEST_SNOOZE, AdministrationStatus, OccurrenceState
 from carecircle_api.schemas.schedule_kinds import DoseBody
 from carecircle_api.schemas.schedules import DoseAnswer, wall_time
-from carecircle_api.schemas.values import Answer, Body, Instant, Reason, Whole
+from carecircle_api.schemas.values import Answer, Body, Id, Instant, Reason, Whole
 
 
 class PersonBody(Answer):
@@ -38,6 +38,7 @@ class AdministrationBody(Answer):
     )
     recorded_by: PersonBody
     recorded_at: datetime
+    entered_in_error_at: datetime | None = Field(description="When it was taken back; null: it stands.")
 
     @classmethod
     def of(cls, row: Administration, recorded_by: str) -> Self:
@@ -53,6 +54,7 @@ class AdministrationBody(Answer):
             timing=None if row.timing is None else Timing(row.timing),
             recorded_by=PersonBody(account_id=row.recorded_by, display_name=recorded_by),
             recorded_at=row.recorded_at,
+            entered_in_error_at=row.entered_in_error_at,
         )
 
 
@@ -121,6 +123,9 @@ class NewAdministrationBody(Body):
         }
     )
 
+    id: Id | None = Field(
+        default=None, description="Your own id of this answer: sent again, it is not stored twice. null: we choose one."
+    )
     status: AdministrationStatus
     at: Instant | None = Field(default=None, description="When it happened; null: now.")
     reason: Reason | None = None
@@ -136,6 +141,7 @@ class NewAdministrationBody(Body):
             reason=self.reason,
             reason_code=self.reason_code,
             dose=None if self.dose is None else self.dose.dose(),
+            id=self.id,
         )
 
 
