@@ -66,6 +66,8 @@ MATRIX = [
     Wish("GET", "{occurrence}/explain", **READ),
     Wish("POST", "{occurrence}/administrations", {"status": "taken"}, **EDIT),
     Wish("DELETE", "{answered}/administrations/{administration}", **EDIT),
+    Wish("POST", "{occurrence}/reschedule", {"to": "{due_at}"}, **EDIT),
+    Wish("DELETE", "{occurrence}/reschedule", **EDIT),
     Wish("POST", "{occurrence}/snooze", {"minutes": 5}, **EDIT),
     Wish("POST", "{occurrence}/acknowledgement", {}, **EDIT),
     Wish("DELETE", "{occurrence}/acknowledgement", **EDIT),
@@ -115,6 +117,13 @@ TEMPLATES = {
 }
 
 
+def body_of(wish: Wish, place: dict[str, str]):
+    """With the time of the dose where a body names it."""
+    if not isinstance(wish.body, dict):
+        return wish.body
+    return {name: place["due_at"] if text == "{due_at}" else text for name, text in wish.body.items()}
+
+
 def template(path: str) -> str:
     for short, full in TEMPLATES.items():
         path = path.replace(short, full)
@@ -142,6 +151,7 @@ async def places(circle, other) -> dict[str, str]:
         "schedule": f"/v1/schedules/{schedule['id']}",
         "as_needed": f"/v1/schedules/{as_needed['id']}",
         "occurrence": f"/v1/occurrences/{open_one['id']}",
+        "due_at": open_one["due_at"],
         "answered": f"/v1/occurrences/{answered['id']}",
         "administration": given["id"],
     }
@@ -169,7 +179,7 @@ async def test_each_role_may_what_it_may(role, circle, person, new_circle, refus
     for wish in MATRIX:
         place = await places(circle, other)
         expected = getattr(wish, role)
-        answer = await asking.client.request(wish.method, wish.path.format(**place), json=wish.body)
+        answer = await asking.client.request(wish.method, wish.path.format(**place), json=body_of(wish, place))
         if expected is MAY:
             assert answer.is_success, f"{role} {wish.name}: {answer.status_code} {answer.text}"
         else:
@@ -183,7 +193,7 @@ async def test_without_a_login_nothing_is_said(circle, person, client, refused):
     await circle.invite(other, "viewer")
     place = await places(circle, other)
     for wish in MATRIX:
-        answer = await client.request(wish.method, wish.path.format(**place), json=wish.body)
+        answer = await client.request(wish.method, wish.path.format(**place), json=body_of(wish, place))
         refused(answer, 401, "unauthenticated")
     for method, path in [("GET", "/v1/me"), ("GET", "/v1/patients"), ("GET", "/v1/push-subscriptions")]:
         refused(await client.request(method, path), 401, "unauthenticated")
@@ -196,8 +206,8 @@ async def test_anothers_id_and_no_id_look_the_same(circle, person, refused):
     place = await places(circle, other)
     nothing = {name: value[: value.rfind("/") + 1] + str(uuid4()) for name, value in place.items()}
     for wish in MATRIX:
-        hidden = await stranger.client.request(wish.method, wish.path.format(**place), json=wish.body)
-        missing = await stranger.client.request(wish.method, wish.path.format(**nothing), json=wish.body)
+        hidden = await stranger.client.request(wish.method, wish.path.format(**place), json=body_of(wish, place))
+        missing = await stranger.client.request(wish.method, wish.path.format(**nothing), json=body_of(wish, place))
         assert hidden.status_code == missing.status_code == 404
         assert {**hidden.json(), "trace_id": ""} == {**missing.json(), "trace_id": ""}
 

@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from carecircle.domain.acknowledgement import AlreadyAcknowledged
 from carecircle.domain.as_needed import TooEarly
 from carecircle.domain.errors import Conflict, DomainError, Invalid, NotAllowed, NotFound, RevisionMismatch
+from carecircle.domain.moving import TooClose
 from carecircle.domain.occurrence import AlreadyRecorded
 from carecircle.domain.rules import RULES
 from carecircle.usecases.binding import NoDoseInWindow
@@ -133,6 +134,10 @@ def _refusal(error: DomainError) -> Problem:
         extra = {"candidates": [_candidate(one) for one in error.candidates]}
     if isinstance(error, TooEarly) and error.allowance.next_allowed_at is not None:
         extra = {"next_allowed_at": _utc(error.allowance.next_allowed_at)}
+        extra = {"next_allowed_at": error.allowance.next_allowed_at.isoformat().replace("+00:00", "Z")}
+    if isinstance(error, TooClose):
+        ends = {"earliest": error.room.earliest, "latest": error.room.latest}
+        extra = {name: at.isoformat().replace("+00:00", "Z") for name, at in ends.items() if at is not None}
     return Problem(status, error.code, error.message, errors, extra=extra)
 
 

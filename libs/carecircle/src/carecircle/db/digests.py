@@ -73,14 +73,16 @@ async def unreminded_doses(session: AsyncSession, delivery_id: UUID) -> list[Unr
     """What a digest tells of now, in the order in which it was due."""
     dose = aliased(OccurrenceRow)
     found = await session.execute(
-        select(dose.nominal_local, Medication.name, Medication.strength, dose.dose_quantity, dose.dose_unit)
+        select(dose, Medication.name, Medication.strength)
         .select_from(Delivery)
         .join(dose, _covers(dose))
         .join(Medication, Medication.id == dose.medication_id)
         .where(Delivery.id == delivery_id, Medication.deleted_at.is_(None))
         .order_by(dose.due_at, dose.id)
     )
-    return [Unreminded(*row) for row in found]
+    return [
+        Unreminded(row.shown_local, name, strength, row.dose_quantity, row.dose_unit) for row, name, strength in found
+    ]
 
 
 def tells_of_a_dose() -> ColumnElement[bool]:

@@ -39,6 +39,8 @@ class OccurrenceView:
     due_at: datetime
     missed_at: datetime
     note: str | None
+    moved_from: datetime | None
+    """Where it was due before a person moved it."""
     dose: Dose
     state: OccurrenceState
     reason: str | None
@@ -196,6 +198,7 @@ def _view(
         due_at=row.due_at,
         missed_at=row.missed_at,
         note=row.note,
+        moved_from=row.moved_from,
         dose=Dose(row.dose_quantity, row.dose_unit),
         state=OccurrenceState(row.state),
         reason=row.reason,

@@ -17,7 +17,7 @@ from carecircle.domain.zones import Resolved
 
 @dataclass(frozen=True, slots=True)
 class PlannedWallTime:
-    """A wall time that some doses ahead have, and the instant they were given."""
+    """A wall time that some doses ahead have, and the instant they were given (before somebody moved them)."""
 
     zone: str
     nominal_local: datetime
@@ -25,22 +25,33 @@ class PlannedWallTime:
 
 
 async def planned_wall_times(session: AsyncSession, now: datetime) -> list[PlannedWallTime]:
-    columns = (OccurrenceRow.zone, OccurrenceRow.nominal_local, OccurrenceRow.due_at)
+    columns = (OccurrenceRow.zone, OccurrenceRow.nominal_local, _planned_at())
     found = await session.execute(select(*columns).where(*_ahead(now)).distinct())
     return [PlannedWallTime(*row) for row in found]
 
 
 async def move_due_time(session: AsyncSession, planned: PlannedWallTime, resolved: Resolved, now: datetime) -> int:
-    """Move window and reminder with the dose, and let it be enqueued anew; the number of doses."""
+    """Move window and reminder with the dose, and let it be enqueued anew; the number of doses.
+
+    A dose that a person moved stays where it is: only the place it came from changes.
+    """
     shift = resolved.due_at - planned.due_at
+    conditions = (
+        *_ahead(now),
+        OccurrenceRow.zone == planned.zone,
+        OccurrenceRow.nominal_local == planned.nominal_local,
+        _planned_at() == planned.due_at,
+    )
+    origins = (
+        update(OccurrenceRow)
+        .where(*conditions, OccurrenceRow.moved_from.is_not(None))
+        .values(moved_from=resolved.due_at, note=resolved.note, updated_at=now)
+        .execution_options(synchronize_session=False)
+    )
+    await session.execute(origins)
     moved = await session.scalars(
         update(OccurrenceRow)
-        .where(
-            *_ahead(now),
-            OccurrenceRow.zone == planned.zone,
-            OccurrenceRow.nominal_local == planned.nominal_local,
-            OccurrenceRow.due_at == planned.due_at,
-        )
+        .where(*conditions, OccurrenceRow.moved_from.is_(None))
         .values(
             due_at=resolved.due_at,
             missed_at=OccurrenceRow.missed_at + shift,
@@ -53,6 +64,10 @@ async def move_due_time(session: AsyncSession, planned: PlannedWallTime, resolve
         .execution_options(synchronize_session=False)
     )
     return len(moved.all())
+
+
+def _planned_at() -> ColumnElement[datetime]:
+    return func.coalesce(OccurrenceRow.moved_from, OccurrenceRow.due_at)
 
 
 def _ahead(now: datetime) -> tuple[ColumnElement[bool], ...]:

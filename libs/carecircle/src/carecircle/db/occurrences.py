@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import (
     ColumnElement,
@@ -30,6 +31,7 @@ from carecircle.db.base import CreatedAt, Row, new_id
 from carecircle.db.schedules import ScheduleRow
 from carecircle.domain.occurrence import OPEN, AdministrationStatus, OccurrenceState
 from carecircle.domain.schedule import PlannedDose
+from carecircle.domain.zones import wall_time
 
 
 class OccurrenceRow(Row):
@@ -48,6 +50,9 @@ class OccurrenceRow(Row):
     missed_at: Mapped[datetime]
     note: Mapped[str | None] = mapped_column(String(16))
     """`gap` when the wall time does not exist and was shifted forward."""
+    moved_from: Mapped[datetime | None]
+    """Where `due_at` was before a person moved this one dose; None: it is where its schedule puts it."""
+    moved_at: Mapped[datetime | None]
     dose_quantity: Mapped[Decimal] = mapped_column(Numeric(12, 4))
     dose_unit: Mapped[str] = mapped_column(String(50))
     state: Mapped[str] = mapped_column(String(16), default="planned")
@@ -81,6 +86,11 @@ class OccurrenceRow(Row):
             postgresql_where=text("acknowledged_until IS NOT NULL AND state IN ('planned', 'due')"),
         ),
     )
+
+    @property
+    def shown_local(self) -> datetime:
+        """The wall time that people are told, naive: the planned one, or that of the moved dose."""
+        return self.nominal_local if self.moved_from is None else wall_time(self.due_at, ZoneInfo(self.zone))
 
 
 class Administration(Row):
@@ -187,11 +197,17 @@ async def close_open(
     now: datetime,
     reason: str | None = None,
     due_after: datetime | None = None,
+    kept: Collection[UUID] = (),
 ) -> list[UUID]:
-    """End what is still open of these schedules, or of that what is due after an instant; the ids of what ended."""
+    """End what is still open of these schedules, or of that what is due after an instant; the ids of what ended.
+
+    The doses in `kept` stay as they are.
+    """
     conditions: list[ColumnElement[bool]] = [OccurrenceRow.schedule_id.in_(schedule_ids), OccurrenceRow.state.in_(OPEN)]
     if due_after is not None:
         conditions.append(OccurrenceRow.due_at > due_after)
+    if kept:
+        conditions.append(OccurrenceRow.id.not_in(kept))
     closed = await session.scalars(
         update(OccurrenceRow)
         .where(*conditions)

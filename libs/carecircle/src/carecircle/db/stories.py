@@ -24,6 +24,8 @@ def dose_story(row: OccurrenceRow) -> DoseStory:
         missed_at=row.missed_at,
         remind_at=row.remind_at,
         note=row.note,
+        moved_from=row.moved_from,
+        moved_at=row.moved_at,
         state=OccurrenceState(row.state),
         reason=row.reason,
         snoozes=row.reminder_step,

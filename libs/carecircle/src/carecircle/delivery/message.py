@@ -60,7 +60,7 @@ async def message_facts(session: AsyncSession, read: DeliveryFacts) -> MessageFa
         attempt=delivery.attempt,
         patient_name=read.patient.display_name,
         recipient_name=read.recipient.display_name,
-        nominal_local=occurrence.nominal_local,
+        nominal_local=occurrence.shown_local,
         due_at=occurrence.due_at,
         missed_at=occurrence.missed_at,
         expires_at=delivery.expires_at,

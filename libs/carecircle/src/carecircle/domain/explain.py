@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from carecircle.domain.delivery import DeliveryState
+from carecircle.domain.moving import MOVED
 from carecircle.domain.occurrence import AS_NEEDED, OPEN, OccurrenceState
 from carecircle.domain.zones import GAP, wall_time, zone_named
 
@@ -33,6 +34,9 @@ class DoseStory:
     created_at: datetime
     updated_at: datetime
     acknowledged_until: datetime | None = None
+    moved_from: datetime | None = None
+    """Where it was due before a person moved it, and when that was."""
+    moved_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,7 @@ NOT_SENT = {
     "answered": "the dose was answered before",
     "snoozed": "somebody asked to be reminded later",
     "acknowledged": "somebody else said that they handle it",
+    MOVED: "the dose was moved to another time",
     "superseded": "the dose was replaced by another one",
     "inactive": "the medication was not being taken",
     "expired": "the time for this dose was over",
@@ -102,9 +107,12 @@ def _planned(dose: DoseStory) -> Iterator[Explained]:
         return
     yield Explained(dose.created_at, "planned", f"Planned for {slot} by revision {dose.revision} of the schedule.")
     if dose.note == GAP:
-        shown = wall_time(dose.due_at, zone_named(dose.zone))
+        shown = wall_time(dose.moved_from or dose.due_at, zone_named(dose.zone))
         text = f"The clocks skip {dose.nominal_local:%H:%M} that day, so it is due when they show {shown:%H:%M}."
         yield Explained(dose.created_at, GAP, text)
+    if dose.moved_from is not None:
+        text = f"Somebody moved this one dose from {_utc(dose.moved_from)} to {_utc(dose.due_at)}."
+        yield Explained(dose.moved_at or dose.created_at, MOVED, text)
 
 
 def _asked(dose: DoseStory, messages: Sequence[MessageStory]) -> Iterator[Explained]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from carecircle.domain.as_needed import Allowance, AsNeededRule, allowance
 from carecircle.domain.interval_rule import IntervalRule
+from carecircle.domain.moving import MOVED
 from carecircle.domain.schedule import (
     ORDINARY,
     Background,
@@ -98,6 +99,14 @@ def preview(
         as_needed=_as_needed(plan, background.taken),
         truncated=len(shown) > MOST_DOSES,
     )
+
+
+def with_moved(found: Preview, moved: Sequence[PlannedDose]) -> Preview:
+    """The same with single doses where people moved them; their notes say `moved`."""
+    places = {dose.nominal_local for dose in moved}
+    stay = [one for one in found.occurrences if one.dose.nominal_local not in places]
+    both = [*stay, *(Foreseen(dose, (MOVED,)) for dose in moved)]
+    return replace(found, occurrences=sorted(both, key=lambda one: one.dose.due_at))
 
 
 def _stays(

@@ -29,7 +29,7 @@ from carecircle.domain.people import Action, Role, may
 from carecircle.domain.routine import Routine
 from carecircle.usecases.access import Actor, require
 from carecircle.usecases.accounts import digest, new_token
-from carecircle.usecases.planning import background_of
+from carecircle.usecases.series import background_of
 
 if TYPE_CHECKING:
     from uuid import UUID

@@ -7,6 +7,7 @@ from datetime import timedelta
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from carecircle.db.moves import moved_dose, open_moves
 from carecircle.db.overview import delivery_log
 from carecircle.db.pages import Page
 from carecircle.db.schedules import ScheduleRow, circumstances, hold_circumstances, lock_schedules
@@ -14,8 +15,8 @@ from carecircle.domain.errors import NotFound
 from carecircle.domain.people import Action
 from carecircle.domain.schedule import PlannedDose, SchedulePlan, occurrences
 from carecircle.usecases.access import Actor, require
-from carecircle.usecases.planning import background_of
 from carecircle.usecases.schedules import get_schedule
+from carecircle.usecases.series import background_of
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -85,5 +86,7 @@ async def view_schedule(session: AsyncSession, schedule: ScheduleRow, now: datet
         until=now + PREVIEW_SPAN,
         background=background,
     )
-    next_doses = list(islice(doses, PREVIEW)) if around.active else []
+    moved = {row.nominal_local: moved_dose(row) for row in await open_moves(session, schedule.id, now)}
+    stay = [dose for dose in islice(doses, PREVIEW + len(moved)) if dose.nominal_local not in moved]
+    next_doses = sorted([*stay, *moved.values()], key=lambda dose: dose.due_at)[:PREVIEW] if around.active else []
     return ScheduleView(schedule, plan, plan.zone or around.zone, next_doses)

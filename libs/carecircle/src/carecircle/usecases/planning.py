@@ -16,7 +16,6 @@ from carecircle.db.occurrences import (
     close_open,
     insert_planned,
     last_dose_at,
-    last_taken_at,
     reopen_after_pause,
 )
 from carecircle.db.schedules import (
@@ -28,19 +27,18 @@ from carecircle.db.schedules import (
     lock_schedules,
 )
 from carecircle.domain.errors import Invalid
-from carecircle.domain.interval_rule import IntervalRule
 from carecircle.domain.medication import MedicationStatus
 from carecircle.domain.occurrence import SUPERSEDED, OccurrenceState, SkipReason
 from carecircle.domain.schedule import (
-    Background,
     PlannedDose,
-    SchedulePlan,
     ZonePolicy,
     occurrences,
     raised_from,
     replanned_in_zone,
 )
 from carecircle.domain.zones import zone_named
+from carecircle.usecases.kept_moves import keep_moves
+from carecircle.usecases.series import background_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -157,8 +155,15 @@ async def count_from_answer(
     if answered.revision == schedule.revision - 1:
         answered.revision = schedule.revision
     await session.flush()
+    kept = await keep_moves(session, schedule, around, now)
     replaced = await close_open(
-        session, [schedule.id], OccurrenceState.CANCELLED, reason=SUPERSEDED, due_after=answered.due_at, now=now
+        session,
+        [schedule.id],
+        OccurrenceState.CANCELLED,
+        reason=SUPERSEDED,
+        due_after=answered.due_at,
+        now=now,
+        kept=kept,
     )
     await cancel_open_deliveries(session, replaced, SkipReason.SUPERSEDED)
     await carry_open_over(session, schedule, now, due_until=answered.due_at)
@@ -205,21 +210,6 @@ async def _plan(
     return stored
 
 
-async def background_of(
-    session: AsyncSession, schedule: ScheduleRow, plan: SchedulePlan, around: Circumstances
-) -> tuple[Background, datetime]:
-    """What the plan depends on beside itself, and the instant after which its doses count."""
-    taken: tuple[datetime, ...] = ()
-    valid_from = schedule.valid_from
-    if isinstance(plan.rule, IntervalRule) and plan.rule.follows_answers:
-        zone = zone_named(plan.zone or around.zone)
-        last = await last_taken_at(session, schedule.id)
-        if last is not None and plan.rule.is_answered_by(last, zone):
-            taken = (last,)  # what was before it is rows already, and took its course
-            valid_from = max(valid_from, plan.rule.resumes_at(last, zone) - timedelta.resolution)
-    return Background(around.routine, taken, schedule.created_at), valid_from
-
-
 async def _insert(session: AsyncSession, schedule: ScheduleRow, doses: Iterable[PlannedDose], now: datetime) -> int:
     return sum([await insert_planned(session, schedule, chunk, now) for chunk in _chunks(iter(doses))])
 
@@ -244,8 +234,9 @@ async def _move(
     """Replace what is due after `now` by what the patient's present zone and routine make of it."""
     last = await last_dose_at(session, schedule.id, now)
     schedule.revision += 1
+    kept = await keep_moves(session, schedule, around, now)
     replaced = await close_open(
-        session, [schedule.id], OccurrenceState.CANCELLED, reason=SUPERSEDED, due_after=now, now=now
+        session, [schedule.id], OccurrenceState.CANCELLED, reason=SUPERSEDED, due_after=now, now=now, kept=kept
     )
     await cancel_open_deliveries(session, replaced, SkipReason.SUPERSEDED)
     await session.flush()

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from carecircle.db.facts import people_to_remind
+from carecircle.db.moves import moved_dose, open_moves
 from carecircle.db.occurrences import occurrence_by_id, taken_times
 from carecircle.db.patients import names_of
 from carecircle.db.schedules import circumstances
@@ -15,11 +16,11 @@ from carecircle.domain.as_needed import AsNeededRule
 from carecircle.domain.errors import NotFound
 from carecircle.domain.explain import explain
 from carecircle.domain.people import Action
-from carecircle.domain.preview import Preview, preview
+from carecircle.domain.preview import Preview, preview, with_moved
 from carecircle.domain.schedule import Background
 from carecircle.usecases.access import Actor, require
-from carecircle.usecases.planning import background_of
 from carecircle.usecases.schedules import get_schedule
+from carecircle.usecases.series import background_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -80,6 +81,7 @@ async def preview_schedule(
         background=background,
         valid_from=valid_from,
     )
+    found = with_moved(found, [moved_dose(row) for row in await open_moves(session, schedule.id, now)])
     return SavedPreview(found, await recipients_of(session, schedule.patient_id, channels), around.active)
 
 

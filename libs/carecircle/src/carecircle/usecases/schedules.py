@@ -24,6 +24,7 @@ from carecircle.domain.people import Action
 from carecircle.domain.schedule import Background, SchedulePlan, ZonePolicy, past_slots_of_today, rule_to_json
 from carecircle.domain.times import duration_text
 from carecircle.usecases.access import Actor, require
+from carecircle.usecases.kept_moves import keep_moves
 from carecircle.usecases.planning import HORIZON, plan_schedule
 
 if TYPE_CHECKING:
@@ -165,7 +166,11 @@ async def _replace_slots(
 ) -> list[datetime]:
     schedule.revision += 1
     schedule.valid_from = schedule.planned_until = now
-    replaced = await close_open(session, [schedule.id], OccurrenceState.CANCELLED, reason=SUPERSEDED, now=now)
+    await session.flush()
+    kept = await keep_moves(session, schedule, around, now)
+    replaced = await close_open(
+        session, [schedule.id], OccurrenceState.CANCELLED, reason=SUPERSEDED, now=now, kept=kept
+    )
     await cancel_open_deliveries(session, replaced, SkipReason.SUPERSEDED)
     await plan_schedule(session, schedule, now + horizon, now)
     background = Background(around.routine, counted_from=schedule.created_at)

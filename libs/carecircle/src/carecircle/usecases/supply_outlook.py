@@ -30,7 +30,7 @@ from carecircle.domain.supply import (
     warnings,
 )
 from carecircle.domain.zones import local_date
-from carecircle.usecases.planning import background_of
+from carecircle.usecases.series import background_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

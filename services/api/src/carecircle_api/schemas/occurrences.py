@@ -77,6 +77,7 @@ class OccurrenceBody(Answer):
     due_at: datetime
     missed_at: datetime = Field(description="The end of its window.")
     note: str | None
+    moved_from: datetime | None = Field(description="When it was due before somebody moved it; null: not moved.")
     dose: DoseAnswer
     state: OccurrenceState
     reason: str | None
@@ -98,6 +99,7 @@ class OccurrenceBody(Answer):
             due_at=view.due_at,
             missed_at=view.missed_at,
             note=view.note,
+            moved_from=view.moved_from,
             dose=DoseAnswer(quantity=view.dose.quantity, unit=view.dose.unit),
             state=view.state,
             reason=view.reason,

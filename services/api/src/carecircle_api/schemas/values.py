@@ -29,6 +29,7 @@ FIRST_YEAR, LAST_YEAR = 2000, 2200
 RFC3339 = re.compile(
     r"(\d{4}-\d{2}-\d{2})[Tt](\d{2}:\d{2}:\d{2})(\.\d{1,9})?([Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)", re.ASCII
 )
+LOCAL = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(?::\d{2})?", re.ASCII)
 DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 UUID_TEXT = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
 UNSHOWABLE = frozenset({"Cc", "Cs", "Zl", "Zp"})
@@ -142,6 +143,16 @@ def _local(value: object) -> object:
     return local
 
 
+def _moment(value: object) -> object:
+    """An instant, or a naive wall-clock time: an offset at the end tells them apart."""
+    if isinstance(value, str) and LOCAL.fullmatch(value):
+        return _local(value)
+    try:
+        return _instant(value)
+    except ValueError as error:
+        raise ValueError(f'{error} Or a local time without a zone: "2026-03-08T08:00".') from None
+
+
 def _local_text(local: datetime) -> str:
     return local.isoformat(timespec="minutes")
 
@@ -205,6 +216,20 @@ LocalDateTime = Annotated[
         {"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:00)?$"}, mode="validation"
     ),
 ]
+Moment = Annotated[
+    datetime,
+    BeforeValidator(_moment),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "format": "date-time"},
+                {"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:00)?$"},
+            ]
+        },
+        mode="validation",
+    ),
+]
+"""Aware, or naive: a wall-clock time."""
 Duration = Annotated[
     timedelta,
     BeforeValidator(_length),
