@@ -78,6 +78,9 @@ def test_every_path_is_there(document):
         DELETE /v1/occurrences/{occurrence_id}/acknowledgement
         POST /v1/occurrences/{occurrence_id}/reschedule
         DELETE /v1/occurrences/{occurrence_id}/reschedule
+        GET /v1/patients/{patient_id}/adherence
+        GET /v1/patients/{patient_id}/adherence/weeks
+        GET /v1/patients/{patient_id}/as-needed-use
         GET /v1/push-subscriptions
         POST /v1/push-subscriptions
         DELETE /v1/push-subscriptions/{subscription_id}

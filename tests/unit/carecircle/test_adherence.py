@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from carecircle.domain.adherence import DueDose, Figures, Outcome, Streaks, by_day, figures, outcome, streaks
 from carecircle.domain.adherence_gaps import Break, days_off, longest_gap
 from carecircle.domain.adherence_series import PartOfDay, adherence, by_week, total
+from carecircle.domain.answer import Timing, timing
 from carecircle.domain.calendar_rule import CalendarRule, Cycle
 from carecircle.domain.dose import Dose
 from carecircle.domain.occurrence import OccurrenceState
@@ -33,7 +34,12 @@ def dose(
     nominal = datetime.fromisoformat(local)
     due_at = nominal.replace(tzinfo=zone).astimezone(UTC)
     taken_at = None if after is None else due_at + after * HOUR
-    return DueDose(medication, nominal, due_at, OccurrenceState(state), taken_at, HOUR)
+    return DueDose(medication, nominal, due_at, OccurrenceState(state), taken_at, timed(taken_at, due_at))
+
+
+def timed(taken_at: datetime | None, due_at: datetime) -> Timing | None:
+    missed_at = due_at + 6 * HOUR
+    return None if taken_at is None else timing(taken_at, due_at=due_at, missed_at=missed_at, on_time=HOUR)
 
 
 @pytest.mark.parametrize(
@@ -288,11 +294,14 @@ def table(heading: str) -> list[list[str]]:
 
 
 def test_the_worked_example_of_the_page() -> None:
-    doses = [
-        DueDose(ONE, (nominal := datetime.fromisoformat(planned)), at_berlin(nominal), OccurrenceState(state),
-                at_berlin(datetime.fromisoformat(taken)) if taken else None, HOUR)
+    rows = [
+        (datetime.fromisoformat(planned), state, at_berlin(datetime.fromisoformat(taken)) if taken else None)
         for planned, state, taken in table("| planned | state | taken |")
-    ]  # fmt: skip
+    ]
+    doses = [
+        DueDose(ONE, nominal, at_berlin(nominal), OccurrenceState(state), taken_at, timed(taken_at, at_berlin(nominal)))
+        for nominal, state, taken_at in rows
+    ]
     summary = adherence(doses, date(2026, 1, 5), date(2026, 1, 9)).overall
     counted = summary.figures
     assert summary.longest_gap is not None

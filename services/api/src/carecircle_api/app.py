@@ -13,6 +13,7 @@ from carecircle_api.openapi import describer, operation_id
 from carecircle_api.routes import (
     acknowledgements,
     answers,
+    adherence,
     as_needed,
     auth,
     calendar_feeds,
@@ -52,6 +53,7 @@ ROUTES = (
     moving,
     as_needed,
     supply,
+    adherence,
     push_subscriptions,
     deliveries,
     exports,

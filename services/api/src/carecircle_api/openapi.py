@@ -37,6 +37,7 @@ TAGS = [
     {"name": "schedules", "description": "When."},
     {"name": "occurrences", "description": "Planned doses and their answers."},
     {"name": "supply", "description": "What is there of a medication, until when it lasts, and why."},
+    {"name": "adherence", "description": "How doses were taken, and how often something was needed."},
     {"name": "push", "description": "Browsers that show your reminders."},
     {"name": "calendar", "description": "Planned doses in calendar programs."},
     {"name": "fhir", "description": "FHIR R4 and R5, out and in."},

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, fields
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from uuid import UUID
 
-NO_TIME = timedelta(0)
+    from carecircle.domain.answer import Timing
 
 
 class DueDose(NamedTuple):
@@ -31,8 +31,8 @@ class DueDose(NamedTuple):
     state: OccurrenceState
     taken_at: datetime | None
     """When it was taken, as the person says; None unless it was."""
-    on_time: timedelta
-    """How far before or after `due_at` it still was on time (R10, or the schedule's own)."""
+    timing: Timing | None
+    """Whether that was early, on time or late (R10); None unless it was taken, or if nobody can say."""
 
     @property
     def day(self) -> date:
@@ -72,9 +72,8 @@ def outcome(dose: DueDose) -> Outcome | None:
     """What a dose counts as. None: an edit cancelled it, so it never was due."""
     if dose.state is not OccurrenceState.TAKEN:
         return SETTLED.get(dose.state)
-    if dose.taken_at is None or dose.taken_at - dose.due_at > dose.on_time:
-        return Outcome.LATE  # without a time nobody can say that it was on time
-    return Outcome.EARLY if dose.due_at - dose.taken_at > dose.on_time else Outcome.ON_TIME
+    # Where nobody can say that it was on time, it is not said.
+    return Outcome.LATE if dose.timing is None else Outcome(dose.timing.value)
 
 
 @dataclass(frozen=True, slots=True)
