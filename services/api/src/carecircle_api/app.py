@@ -12,8 +12,8 @@ from carecircle_api.observe import Observe
 from carecircle_api.openapi import describer, operation_id
 from carecircle_api.routes import (
     acknowledgements,
-    answers,
     adherence,
+    answers,
     as_needed,
     auth,
     calendar_feeds,
