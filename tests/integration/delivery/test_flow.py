@@ -110,7 +110,7 @@ class System:
             queue = await queues.get(HOUSEKEEPING)
 
             async def look() -> bool:
-                return len(await queue.schedulers()) == 2
+                return len(await queue.schedulers()) == 3
 
             await eventually(look)
 

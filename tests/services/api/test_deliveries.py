@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 from carecircle.db.deliveries import Delivery
+from carecircle.db.supply_alerts import SupplyNotice
 
 
 async def sent(database, circle, number: int, kind: str = "due") -> list[str]:
@@ -68,6 +69,29 @@ async def test_a_digest_of_doses_without_a_reminder_is_in_it(circle, anna, datab
     await sent(database, circle, 1, kind="not_reminded")
     (row,) = (await anna.get(f"{circle.path}/deliveries")).json()["items"]
     assert row["kind"] == "not_reminded"
+
+
+async def test_a_message_about_supplies_is_in_it_without_a_dose(circle, anna, database):
+    now = datetime.now(UTC)
+    async with database.transaction() as session:
+        notice = SupplyNotice(id=uuid4(), patient_id=UUID(circle.patient["id"]), created_at=now)
+        session.add(notice)
+        await session.flush()
+        session.add(
+            Delivery(
+                id=uuid4(),
+                supply_notice_id=notice.id,
+                patient_id=notice.patient_id,
+                recipient_id=UUID(anna.account["id"]),
+                channel="email",
+                target_id=UUID(anna.account["id"]),
+                kind="refill",
+                severity="info",
+                expires_at=now + timedelta(days=3),
+            )
+        )
+    (row,) = (await anna.get(f"{circle.path}/deliveries")).json()["items"]
+    assert (row["kind"], row["occurrence_id"], row["due_at"]) == ("refill", None, None)
 
 
 async def test_another_circles_messages_are_not_in_it(circle, anna, database, new_circle):

@@ -204,3 +204,21 @@ async def test_what_happened_is_in_the_audit_trail(circle, ben, database):
     changed = next(entry for entry in entries if entry.action == "membership.changed")
     assert changed.details == {"before": {"role": "carer"}, "after": {"role": "viewer"}}
     assert str(changed.actor_id) == circle.owner.account["id"]
+
+
+async def test_messages_about_supplies_are_a_wish_of_their_own(circle, anna, person, refused):
+    vera = await person("vera")
+    await circle.invite(vera, "viewer")
+    path = f"{circle.path}/members/{await circle.member_id(vera)}"
+    mine = (await vera.get(circle.path)).json()
+    assert (mine["reminders"], mine["supply_messages"]) == (False, False)  # as viewers start
+
+    changed = await vera.patch(path, {"supply_messages": True})
+    assert changed.status_code == 200, changed.text
+    assert (changed.json()["reminders"], changed.json()["supply_messages"]) == (False, True)
+    refused(
+        await vera.patch(f"{circle.path}/members/{await circle.member_id(anna)}", {"supply_messages": False}),
+        403,
+        "not_allowed",
+    )
+    assert (await anna.get(circle.path)).json()["supply_messages"] is True

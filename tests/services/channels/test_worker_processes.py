@@ -8,12 +8,19 @@ import secrets
 import signal
 import sys
 from contextlib import asynccontextmanager
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
+from sqlalchemy import select
+from tests.waiting import eventually
+from tests.zones import zone_where_it_is
 
 from carecircle.db.deliveries import Delivery
+from carecircle.db.patients import Patient
 from carecircle.db.push_subscriptions import PushSubscription
+from carecircle.db.supply import SupplyRow
+from carecircle.domain.supply import SupplySettings
 from carecircle.jobs import SEND, Send, job_id
 from carecircle.runtime import vapid
 from carecircle_cli.engines import free_port
@@ -171,6 +178,47 @@ async def test_a_worker_asked_to_stop_waits_for_the_mail_server_that_has_the_mai
     assert code == 0
     row = await world.get(Delivery, delivery)
     assert (row.state, row.outcome, row.ambiguous) == ("retry", "smtp_timeout_after_data", 1)
+
+
+async def test_a_supply_that_runs_low_becomes_one_mail_by_dispatcher_and_worker(
+    world: Any, new_database_url: str, redis_url: str
+) -> None:
+    await world.change(Patient, world.patient_id, zone=zone_where_it_is(12, world.now))
+    supply = SupplyRow(
+        medication_id=world.medication_id,
+        patient_id=world.patient_id,
+        stock=Decimal(3),
+        counted_at=world.now,
+        last_entry_at=world.now,
+        check_at=world.now,
+    )
+    supply.adopt(SupplySettings("canary-tablet"))
+    async with world.database.transaction() as session:
+        session.add(supply)
+    async with SmtpSink(http_port=None) as sink:
+        environment = surroundings(
+            new_database_url, redis_url, SUPPLIES_SECONDS="0.2", RECONCILE_SECONDS="0.2", **mail_settings(sink)
+        )
+        async with running("carecircle_email", environment), running("carecircle_dispatcher", environment) as one:
+            [mail] = await sink.wait_for(1)
+            # Told once: by the time the next look is over, nothing more has come.
+            await world.change(SupplyRow, world.medication_id, check_at=world.now)
+
+            async def looked_again() -> bool:
+                return (await world.get(SupplyRow, world.medication_id)).check_at > world.now
+
+            await eventually(looked_again, "the supply was looked at again")
+            _, said = await one.stop()
+        assert len(sink.to(world.address)) == 1
+
+    assert mail.recipients == (world.address,)
+    assert "canary-tablet" not in mail.raw
+    assert "A medicine runs low" in mail.text
+    assert f"/patients/{world.patient_id}/supply" in mail.text
+    assert "canary" not in said.lower()
+    async with world.database.transaction() as session:
+        [row] = await session.scalars(select(Delivery))
+    assert (row.kind, row.state) == ("refill", "sent")
 
 
 async def test_a_push_worker_without_its_key_says_so_and_makes_none(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 import pytest
 
-from carecircle.channels import MessageFacts, UnremindedDose
+from carecircle.channels import MessageFacts, SupplyFacts, SupplyLine, UnremindedDose
 from carecircle.db.facts import Answer
 from carecircle.delivery.message import phrase, plain
 from carecircle.delivery.rendering import body, title
@@ -124,6 +125,43 @@ def test_nobody_is_told_to_take_one_now(facts: MessageFacts) -> None:
 )
 def test_quantities_are_written_as_people_do(quantity: str, text: str) -> None:
     assert plain(Decimal(quantity)) == text
+
+
+LOW = SupplyLine("low", None, None, empty=False, run_out_on=date(2026, 3, 9), expires_on=None)
+GONE = replace(LOW, empty=True)
+EXPIRING = SupplyLine("expiring", None, None, empty=False, run_out_on=None, expires_on=date(2026, 3, 31))
+PATIENT = UUID(int=7)
+
+
+def supplies(*lines: SupplyLine, **changes: Any) -> MessageFacts:
+    return replace(PLAIN, kind="refill", supply=SupplyFacts(PATIENT, lines), **changes)
+
+
+def test_a_supply_message_says_what_to_do_and_names_nothing() -> None:
+    facts = supplies(LOW, GONE, EXPIRING)
+    assert title(facts) == "A medicine's supply needs a look"
+    assert body(facts) == (
+        "A medicine runs low, the first dose without is on Mon 9 Mar. A medicine is used up, as far as we know. "
+        "A package is not to be used after Tue 31 Mar. "
+        "Please get more in time, or say what you counted."
+    )
+
+
+def test_a_supply_message_with_details_names_medicine_amount_and_patient_in_the_body() -> None:
+    named = replace(LOW, medication_name="Canarium 5 mg", left="6 tablet")
+    facts = supplies(named, medication_name="Canarium 5 mg")
+    assert body(facts).startswith(
+        "For Canary Patient. Canarium 5 mg: 6 tablet left, the first dose without is on Mon 9 Mar."
+    )
+    assert "Canar" not in title(facts)
+
+
+def test_a_supply_message_of_many_is_never_cut_before_what_to_do() -> None:
+    long = replace(LOW, medication_name="Canarium " * 30, left="6 " + "t" * 60)
+    text = body(supplies(*[long] * 9, medication_name="Canarium " * 30, patient_name="C" * 100))
+    assert "And 6 more." in text
+    assert text.endswith("say what you counted.")
+    assert len(text) <= 600
 
 
 def test_who_answered_is_a_detail() -> None:

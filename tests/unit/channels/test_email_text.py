@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import date
 from email import message_from_bytes, policy
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import pytest
 
-from carecircle.channels import Undeliverable
+from carecircle.channels import SupplyFacts, SupplyLine, Undeliverable
 from carecircle_email.channel import EmailChannel, Sender, mailbox
 from carecircle_email.provider import Security, Server, SmtpProvider
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     Digest = Callable[..., MessageFacts]
 
 SENDER = Sender("CareCircle", "reminders@care.example", "https://care.example")
+PATIENT = UUID("01936f0e-0000-7000-8000-00000000fa71")
 DETAILS = {"medication_name": "Metoprolol 50 mg", "dose": "1 tablet"}
 
 
@@ -258,3 +261,31 @@ def test_a_copy_of_a_digest_is_the_same_mail(digest: Digest) -> None:
     once, again = (channel().write("ana@example.org", digest(3, attempt=n)) for n in (1, 2))
 
     assert once == again
+
+
+def supplies(facts: Facts, name: str | None, left: str | None) -> MessageFacts:
+    low = SupplyLine("low", name, left, empty=False, run_out_on=date(2026, 3, 9), expires_on=None)
+    expiring = SupplyLine("expiring", name, left, empty=False, run_out_on=None, expires_on=date(2026, 3, 31))
+    return facts(kind="refill", medication_name=name, supply=SupplyFacts(PATIENT, (low, expiring)))
+
+
+def test_a_supply_mail_lists_what_to_look_at_and_leads_there(facts: Facts) -> None:
+    mail = written(supplies(facts, None, None))
+    assert mail["Subject"] == "A medicine's supply needs a look"
+    for text in parts(mail):
+        words = " ".join(text.split())
+        assert "A medicine runs low, the first dose without is on Mon 9 Mar" in words
+        assert "A package is not to be used after Tue 31 Mar" in words
+        assert "Tuesday 3 March 2026" in words
+        assert f"https://care.example/patients/{PATIENT}/supply" in text
+        assert "None" not in text
+        assert not {"now", "today", "tomorrow"} & set(words.lower().split())
+
+
+def test_a_supply_mail_names_medicines_only_to_who_asked_and_escapes_them(facts: Facts) -> None:
+    mail = written(supplies(facts, "<b>Metoprolol</b>", "6 tablet"))
+    assert "Metoprolol" not in str(mail["Subject"])
+    plain, html = parts(mail)
+    assert "<b>Metoprolol</b>: 6 tablet left" in plain
+    assert "&lt;b&gt;Metoprolol" in html
+    assert "<b>" not in html

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import date
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import pytest
 
+from carecircle.channels import SupplyFacts, SupplyLine
 from carecircle_push.channel import MAX_PAYLOAD, payload, topic
 
 if TYPE_CHECKING:
@@ -120,3 +123,13 @@ def test_a_digest_is_never_cut_before_what_to_do(digest: Callable[..., MessageFa
 
     assert len(made) <= MAX_PAYLOAD
     assert json.loads(made)["body"].endswith("never double a dose.")
+
+
+def test_a_supply_message_is_about_no_dose_and_names_nothing(facts: Facts) -> None:
+    low = SupplyLine("low", None, None, empty=False, run_out_on=date(2026, 3, 9), expires_on=None)
+    message = said(facts(kind="refill", supply=SupplyFacts(UUID(int=7), (low,))))
+
+    assert (message["kind"], message["occurrence_id"], message["renotify"]) == ("refill", None, False)
+    assert message["tag"] == str(facts().occurrence_id)  # of the notice
+    assert message["body"].startswith("A medicine runs low, the first dose without is on Mon 9 Mar.")
+    assert "Rosa" not in message["title"] + message["body"]

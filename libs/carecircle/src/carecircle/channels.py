@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
-    from datetime import datetime
+    from datetime import date, datetime
     from uuid import UUID
 
     from sqlalchemy.ext.asyncio import AsyncSession
@@ -43,6 +43,26 @@ class UnremindedDose:
 
 
 @dataclass(frozen=True, slots=True)
+class SupplyLine:
+    """One medicine that a refill message tells of, as it was when the circle was to be told."""
+
+    kind: str
+    """`low` or `expiring` (`domain.supply.AlertKind`)."""
+    medication_name: str | None
+    left: str | None
+    """What was there, such as `6 tablet`; like the name only with details."""
+    empty: bool
+    run_out_on: date | None
+    expires_on: date | None
+
+
+@dataclass(frozen=True, slots=True)
+class SupplyFacts:
+    patient_id: UUID
+    lines: tuple[SupplyLine, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class MessageFacts:
     """Everything a channel may put into a message, read fresh at claim time.
 
@@ -51,9 +71,10 @@ class MessageFacts:
 
     delivery_id: UUID
     occurrence_id: UUID
+    """The dose. Of a `refill`, which is about none: the notice, and `due_at` is when it was made."""
     target_id: UUID
     kind: str
-    """`due`, `answered` or `not_reminded` (`domain.delivery.Kind`)."""
+    """`due`, `answered`, `not_reminded` or `refill` (`domain.delivery.Kind`)."""
     step: int
     attempt: int
     patient_name: str
@@ -75,6 +96,8 @@ class MessageFacts:
     """The message's own date: constant over all attempts that the provider may have taken."""
     unreminded: tuple[UnremindedDose, ...] = ()
     """For `not_reminded`: the doses that the message is about. The dose above is the newest of its sweep."""
+    supply: SupplyFacts | None = None
+    """For `refill`: what runs low or expires."""
 
 
 class Undeliverable(Exception):

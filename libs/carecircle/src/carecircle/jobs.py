@@ -47,6 +47,11 @@ class Sweep:
     """Nothing to say: what is overdue is in the rows."""
 
 
+@dataclass(frozen=True, slots=True)
+class WatchSupplies:
+    """Nothing to say: which supplies to look at is in the rows."""
+
+
 _SENDING: Mapping[str, Any] = {
     # Only for what nobody foresaw: a refusal that was foreseen comes back as RetryAt, at the time its row says.
     "attempts": 5,
@@ -65,6 +70,7 @@ REMIND = JobKind("remind", Remind, **_SENDING)
 SEND = JobKind("send", Send, **_SENDING)
 PLAN = JobKind("plan", Plan, **_ROUTINE)
 SWEEP = JobKind("sweep", Sweep, **_ROUTINE)
+WATCH_SUPPLIES = JobKind("supplies", WatchSupplies, **_ROUTINE)
 
 
 def job_id(row_id: UUID, generation: int) -> str:

@@ -1,4 +1,7 @@
-"""The jobs of the queue `housekeeping`: plan ahead, and sweep what nobody acted on. They repeat by schedulers."""
+"""The jobs of the queue `housekeeping`: plan ahead, sweep what nobody acted on, look after supplies.
+
+They repeat by schedulers.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,9 @@ from typing import TYPE_CHECKING
 import structlog
 
 from carecircle.db.session import database_now
-from carecircle.jobs import HOUSEKEEPING, PLAN, SWEEP, Plan, Sweep
+from carecircle.jobs import HOUSEKEEPING, PLAN, SWEEP, WATCH_SUPPLIES, Plan, Sweep, WatchSupplies
 from carecircle.usecases.planning import plan_ahead
+from carecircle.usecases.supply_watch import watch_supplies
 from carecircle.usecases.sweeping import sweep
 from carecircle.usecases.zone_data import correct_due_times
 from carequeue import Repeat
@@ -53,13 +57,18 @@ class Housekeeping:
         async def sweep(_: Job[Sweep]) -> dict[str, int]:
             return await self.sweep()
 
+        @worker.handles(WATCH_SUPPLIES)
+        async def supplies(_: Job[WatchSupplies]) -> dict[str, int]:
+            return {"raised": await self.watch_supplies()}
+
         return worker
 
     async def ensure_schedulers(self) -> None:
-        """Register both schedulers. Costs a round trip each and changes nothing as long as they are there."""
+        """Register the schedulers. Costs a round trip each and changes nothing as long as they are there."""
         queue = await self._queues.get(HOUSEKEEPING)
         await queue.schedule("plan", Repeat.every(self._settings.plan_every), PLAN, Plan())
         await queue.schedule("sweep", Repeat.every(self._settings.sweep_every), SWEEP, Sweep())
+        await queue.schedule("supplies", Repeat.every(self._settings.supplies_every), WATCH_SUPPLIES, WatchSupplies())
 
     async def plan(self) -> int:
         """Plan every schedule up to the horizon; how many moved on. The reconciler enqueues what that made due soon."""
@@ -82,6 +91,10 @@ class Housekeeping:
             async with self._database.transaction() as session:
                 await correct_due_times(session, await database_now(session))
             self._zones_looked_at = True
+
+    async def watch_supplies(self) -> int:
+        """Tell circles what runs low or expires; the reconciler gives those messages their jobs."""
+        return await watch_supplies(self._database, self._channels)
 
     async def sweep(self) -> dict[str, int]:
         """End what nobody acted on, and count it."""

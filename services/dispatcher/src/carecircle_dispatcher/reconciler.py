@@ -90,6 +90,7 @@ class Reconciler:
         self._kept_house_at = time.monotonic()
         await self._housekeeping.sweep()
         await self._housekeeping.plan()
+        await self._housekeeping.watch_supplies()
 
     async def _measure(self) -> None:
         """How late the latest reminder is, and how far our clock is from the one that counts."""

@@ -14,6 +14,12 @@ class DispatcherSettings(Settings):
     """How often doses and deliveries whose window ended are looked for."""
     plan_seconds: float = Field(default=300, gt=0, le=3600)
     """How often schedules are planned ahead."""
+    supplies_seconds: float = Field(default=60, gt=0, le=3600)
+    """How often supplies are looked at whose time has come; of each that is once a day and after each change."""
+
+    @property
+    def supplies_every(self) -> timedelta:
+        return timedelta(seconds=self.supplies_seconds)
 
     @property
     def sweep_every(self) -> timedelta:

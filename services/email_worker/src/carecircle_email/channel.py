@@ -18,8 +18,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 
 from carecircle.channels import ChannelSpec, MessageFacts, Undeliverable, UnremindedDose
 from carecircle.db.accounts import Account
-from carecircle.delivery.rendering import clock_time, date, earlier_ones, no_reminder_for
-from carecircle.delivery.wording import long_day, occurrence_url, plain
+from carecircle.delivery.rendering import SUPPLY_TITLE, clock_time, date, earlier_ones, no_reminder_for, supply_line
+from carecircle.delivery.wording import long_day, occurrence_url, plain, supply_url
 from carecircle.domain.delivery import Kind
 from carecircle_email.envelope import Envelope
 
@@ -146,17 +146,25 @@ class EmailChannel:
             "late": facts.late,
             "medication": plain(facts.medication_name) if facts.medication_name else None,
             "dose": plain(facts.dose) if facts.dose else None,
-            "url": occurrence_url(self._sender.app_url, facts.occurrence_id),
+            "url": self._url(facts),
             "settings_url": self._sender.unsubscribe_url,
             "doses": [_dose_words(dose) for dose in facts.unreminded[-LISTED_DOSES:]],
             "earlier": earlier_ones(earlier) if earlier > 0 else None,
+            "supplies": [supply_line(line) for line in facts.supply.lines] if facts.supply else [],
         }
+
+    def _url(self, facts: MessageFacts) -> str | None:
+        if facts.supply is not None:
+            return supply_url(self._sender.app_url, facts.supply.patient_id)
+        return occurrence_url(self._sender.app_url, facts.occurrence_id)
 
     def _render(self, template: str, words: dict[str, Any]) -> str:
         return self._templates.get_template(template).render(words)
 
 
 def subject(facts: MessageFacts) -> str:
+    if facts.supply is not None:
+        return SUPPLY_TITLE
     if facts.kind == Kind.NOT_REMINDED:
         return no_reminder_for(len(facts.unreminded))
     return f"Reminder for {clock_time(facts.nominal_local)}, {date(facts.nominal_local)}"

@@ -11,7 +11,7 @@ from carecircle.channels import ChannelSpec, MessageFacts, Undeliverable
 from carecircle.db.accounts import Account
 from carecircle.db.push_subscriptions import PushSubscription, live_subscriptions
 from carecircle.delivery import rendering
-from carecircle.delivery.wording import occurrence_url, plain
+from carecircle.delivery.wording import occurrence_url, plain, supply_url
 from carecircle.domain.delivery import Kind
 from carecircle_push.message import PushMessage
 
@@ -66,11 +66,16 @@ class PushChannel:
             endpoint=subscription.endpoint,
             p256dh=subscription.p256dh,
             auth=subscription.auth,
-            payload=payload(facts, occurrence_url(self._app_url, facts.occurrence_id)),
+            payload=payload(facts, self._url(facts)),
             topic=topic(facts.occurrence_id),
             urgency="high" if facts.kind == Kind.DUE else "normal",
             window_end=facts.expires_at,
         )
+
+    def _url(self, facts: MessageFacts) -> str | None:
+        if facts.supply is not None:
+            return supply_url(self._app_url, facts.supply.patient_id)
+        return occurrence_url(self._app_url, facts.occurrence_id)
 
     async def send(self, message: PushMessage) -> Outcome:
         return await self._provider.send(message)
@@ -83,7 +88,10 @@ class PushChannel:
 
 
 def payload(facts: MessageFacts, url: str | None) -> bytes:
-    """The plaintext that the service worker of the page gets. One notification a dose: `tag` is the dose."""
+    """The plaintext that the service worker of the page gets. One notification a dose: `tag` is the dose.
+
+    Of a message about supplies it is the notice.
+    """
     for length in BODY_LENGTHS:
         made = json.dumps(
             {
@@ -92,7 +100,7 @@ def payload(facts: MessageFacts, url: str | None) -> bytes:
                 "tag": str(facts.occurrence_id),
                 "renotify": alerts_again(facts),
                 "url": url,
-                "occurrence_id": str(facts.occurrence_id),
+                "occurrence_id": str(facts.occurrence_id) if facts.supply is None else None,
                 "kind": facts.kind,
             },
             ensure_ascii=False,

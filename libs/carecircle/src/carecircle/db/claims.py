@@ -19,6 +19,7 @@ from carecircle.db.medications import Medication
 from carecircle.db.occurrences import OccurrenceRow
 from carecircle.db.patients import Membership
 from carecircle.db.schedules import ScheduleRow
+from carecircle.db.supply_alerts import tells_of_a_supply
 from carecircle.domain.delivery import Attempt, Decision, DeliveryState, Kind
 
 EARLY = timedelta(milliseconds=500)
@@ -36,6 +37,8 @@ class Claim:
     expires_at: datetime
     taken_over_from: DeliveryState
     """What the row was before: `claimed` or `handoff` when its worker died."""
+    about_supply: bool = False
+    """The message is about supplies, not about a dose."""
 
     @property
     def attempt(self) -> Attempt:
@@ -71,12 +74,18 @@ async def claim(
             updated_at=now,
         )
         .returning(
-            Delivery.id, Delivery.attempt, Delivery.ambiguous, Delivery.errors, Delivery.expires_at, before.c.state
+            Delivery.id,
+            Delivery.attempt,
+            Delivery.ambiguous,
+            Delivery.errors,
+            Delivery.expires_at,
+            before.c.state,
+            Delivery.supply_notice_id,
         )
         .execution_options(synchronize_session=False)
     )
     row = taken.one_or_none()
-    return None if row is None else Claim(*row[:5], taken_over_from=DeliveryState(row[5]))
+    return None if row is None else _claim(*row)
 
 
 async def hand_off(session: AsyncSession, claim: Claim, *, first_handoff_at: datetime, lease: timedelta) -> bool:
@@ -85,6 +94,7 @@ async def hand_off(session: AsyncSession, claim: Claim, *, first_handoff_at: dat
     False: the claim was lost, or the message is no longer wanted.
     """
     now = func.clock_timestamp()
+    wanted = (SUPPLY_WANTED,) if claim.about_supply else (OccurrenceRow.id == Delivery.occurrence_id, WANTED)
     marked = await session.execute(
         update(Delivery)
         .where(
@@ -93,8 +103,7 @@ async def hand_off(session: AsyncSession, claim: Claim, *, first_handoff_at: dat
             Delivery.state == DeliveryState.CLAIMED,
             Delivery.lease_until > now,
             Delivery.expires_at > now,
-            OccurrenceRow.id == Delivery.occurrence_id,
-            WANTED,
+            *wanted,
         )
         .values(
             state=DeliveryState.HANDOFF,
@@ -174,6 +183,19 @@ async def standing(session: AsyncSession, delivery_id: UUID, channel: str) -> St
     return None if row is None else Standing(DeliveryState(row[0]), *row[1:])
 
 
+def _claim(
+    delivery_id: UUID,
+    number: int,
+    ambiguous: int,
+    errors: int,
+    expires_at: datetime,
+    before: str,
+    supply_notice_id: UUID | None,
+) -> Claim:
+    about_supply = supply_notice_id is not None
+    return Claim(delivery_id, number, ambiguous, errors, expires_at, DeliveryState(before), about_supply)
+
+
 def _still_due() -> ColumnElement[bool]:
     return and_(
         Delivery.kind == Kind.DUE,
@@ -211,6 +233,10 @@ def _not_reminded() -> ColumnElement[bool]:
     return and_(Delivery.kind == Kind.NOT_REMINDED, tells_of_a_dose(), _in_circle(Membership.reminders.is_(True)))
 
 
+def _supply_still_matters() -> ColumnElement[bool]:
+    return and_(Delivery.kind == Kind.REFILL, tells_of_a_supply(), _in_circle(Membership.supply_messages.is_(True)))
+
+
 def _in_circle(*conditions: ColumnElement[bool]) -> ColumnElement[bool]:
     return exists().where(
         Membership.patient_id == Delivery.patient_id, Membership.account_id == Delivery.recipient_id, *conditions
@@ -219,3 +245,4 @@ def _in_circle(*conditions: ColumnElement[bool]) -> ColumnElement[bool]:
 
 # Written down once: with its aliases it takes longer to build than to run.
 WANTED = or_(_still_due(), _answered(), _not_reminded())
+SUPPLY_WANTED = _supply_still_matters()

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, case, func, select, text, update
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint, case, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
@@ -22,14 +22,18 @@ class Delivery(Row):
     __tablename__ = "delivery"
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
-    occurrence_id: Mapped[UUID] = mapped_column(ForeignKey("occurrence.id", ondelete="CASCADE"))
+    occurrence_id: Mapped[UUID | None] = mapped_column(ForeignKey("occurrence.id", ondelete="CASCADE"))
+    supply_notice_id: Mapped[UUID | None] = mapped_column(ForeignKey("supply_notice.id", ondelete="CASCADE"))
+    """What the message is about: a dose, or for a `refill` a notice about supplies. Always one of both."""
     patient_id: Mapped[UUID] = mapped_column(ForeignKey("patient.id", ondelete="CASCADE"))
     recipient_id: Mapped[UUID] = mapped_column(ForeignKey("account.id", ondelete="CASCADE"), index=True)
     channel: Mapped[str] = mapped_column(String(32))
     target_id: Mapped[UUID]
     """What is addressed: the account for e-mail, the push subscription for push."""
     kind: Mapped[str] = mapped_column(String(16))
-    """`due` (also a snooze's repeat), `answered` (the visible replacement of R13) or `not_reminded` (a digest, R11)."""
+    """`due` (also a snooze's repeat), `answered` (the visible replacement of R13), `not_reminded` (a digest, R11) or
+    `refill`.
+    """
     step: Mapped[int] = mapped_column(default=0)
     """The occurrence's `reminder_step` this belongs to."""
     severity: Mapped[str] = mapped_column(String(16))
@@ -57,6 +61,16 @@ class Delivery(Row):
 
     __table_args__ = (
         UniqueConstraint("occurrence_id", "recipient_id", "channel", "kind", "step", "target_id"),
+        CheckConstraint("num_nonnulls(occurrence_id, supply_notice_id) = 1", name="about_one_thing"),
+        Index(
+            "uq_delivery_supply_notice",
+            "supply_notice_id",
+            "recipient_id",
+            "channel",
+            "target_id",
+            unique=True,
+            postgresql_where=text("supply_notice_id IS NOT NULL"),
+        ),
         Index("ix_delivery_patient_created", "patient_id", "created_at"),
         Index(
             "ix_delivery_open",
@@ -76,7 +90,7 @@ class Delivery(Row):
 class NewDelivery:
     """A message that somebody is to get."""
 
-    occurrence_id: UUID
+    occurrence_id: UUID | None
     patient_id: UUID
     recipient_id: UUID
     channel: str
@@ -87,6 +101,7 @@ class NewDelivery:
     expires_at: datetime
     next_attempt_at: datetime | None = None
     """Not before then; the reconciler gives it its job."""
+    supply_notice_id: UUID | None = None
 
 
 async def add_deliveries(session: AsyncSession, wanted: Iterable[NewDelivery], now: datetime) -> Sequence[Delivery]:

@@ -48,6 +48,11 @@ class DeliveryFacts:
     unreminded: Sequence[Unreminded] = ()
     """Of a digest: the doses that it tells of."""
 
+    @property
+    def now(self) -> datetime:
+        """PostgreSQL's clock."""
+        return self.dose.now
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:

@@ -15,12 +15,14 @@ from carecircle.db.pages import Page, PageRequest, page_of
 
 async def delivery_log(
     session: AsyncSession, patient_id: UUID, request: PageRequest
-) -> Page[tuple[Delivery, Account, OccurrenceRow]]:
-    """Every message about this patient, newest first, with its recipient and its dose."""
+) -> Page[tuple[Delivery, Account, OccurrenceRow | None]]:
+    """Every message about this patient, newest first, with its recipient and its dose, if it is about one."""
     query = (
         select(Delivery, Account, OccurrenceRow)
         .join(Account, Account.id == Delivery.recipient_id)
-        .join(OccurrenceRow, OccurrenceRow.id == Delivery.occurrence_id)
+        .outerjoin(OccurrenceRow, OccurrenceRow.id == Delivery.occurrence_id)
         .where(Delivery.patient_id == patient_id)
     )
-    return await page_of(session, query, request, Delivery.created_at, Delivery.id, newest_first=True)
+    page = await page_of(session, query, request, Delivery.created_at, Delivery.id, newest_first=True)
+    rows: list[tuple[Delivery, Account, OccurrenceRow | None]] = list(page.rows)  # an outer join
+    return Page(rows, page.next)

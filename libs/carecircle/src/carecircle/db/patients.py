@@ -41,6 +41,8 @@ class Membership(Row):
     """This account is the patient's own login; at most one a circle."""
     reminders: Mapped[bool] = mapped_column(default=True)
     """Is told when a dose is due. Viewers start with False."""
+    supply_messages: Mapped[bool] = mapped_column(default=True, server_default=text("true"))
+    """Is told when a medicine runs low or expires. Starts as `reminders` does."""
     created_at: Mapped[CreatedAt]
 
     __table_args__ = (

@@ -46,11 +46,16 @@ class SupplyRow(Row):
     counted_at: Mapped[datetime]
     """When somebody last counted: what was taken before that is in the count already."""
     last_entry_at: Mapped[datetime]
+    check_at: Mapped[CreatedAt]
+    """When to look next whether the circle should be told something."""
     created_at: Mapped[CreatedAt]
     ended_at: Mapped[datetime | None]
     """Nobody counts this medication any more; the ledger is kept."""
 
-    __table_args__ = (CheckConstraint("stock >= 0", name="stock_not_negative"),)
+    __table_args__ = (
+        CheckConstraint("stock >= 0", name="stock_not_negative"),
+        Index("ix_supply_check_at", "check_at", postgresql_where=text("ended_at IS NULL")),
+    )
 
     def settings(self) -> SupplySettings:
         """What is stored, as a value."""

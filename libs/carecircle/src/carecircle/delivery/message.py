@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
 
     from carecircle.db.digests import Unreminded
+    from carecircle.db.supply_alerts import SupplyDelivery
 
 
 def unwanted(read: DeliveryFacts | None) -> SkipReason | None:
@@ -82,14 +83,14 @@ def unreminded(dose: Unreminded, *, details: bool) -> UnremindedDose:
     )
 
 
-def message_date(read: DeliveryFacts) -> datetime:
+def message_date(read: DeliveryFacts | SupplyDelivery) -> datetime:
     """The date that the message carries.
 
     Once an attempt may have arrived it stays as it was, so that the copy is the same and can be dropped as one. As
     long as none can have, it is now, and the text says "late" when it is.
     """
     first = read.delivery.first_handoff_at
-    return first if first is not None and read.delivery.ambiguous else read.dose.now
+    return first if first is not None and read.delivery.ambiguous else read.now
 
 
 def phrase(answer: Answer, *, details: bool) -> str:

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 
 from carecircle.delivery.wording import plain
 from carecircle.domain.delivery import Kind
+from carecircle.domain.supply import AlertKind
 
 if TYPE_CHECKING:
+    import datetime as calendar
     from datetime import datetime
 
-    from carecircle.channels import MessageFacts, UnremindedDose
+    from carecircle.channels import MessageFacts, SupplyFacts, SupplyLine, UnremindedDose
 
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -23,11 +25,15 @@ ASK_FIRST = "Check the plan or ask the pharmacist; never double a dose."
 SHOWN_DOSES = 3
 """As many as a small screen has room for beside what to do about them."""
 NAME_LENGTH = 40
+SUPPLY_TITLE = "A medicine's supply needs a look"
+REFILL_OR_COUNT = "Please get more in time, or say what you counted."
 PLEASE_CHECK = "Check before taking: it may have been given already. Never take a double dose."
 
 
 def title(facts: MessageFacts) -> str:
     """One short line, the same for everybody: `08:00 medicine`."""
+    if facts.supply is not None:
+        return SUPPLY_TITLE
     if facts.kind == Kind.NOT_REMINDED:
         return no_reminder_for(len(facts.unreminded))
     clock = clock_time(facts.nominal_local)
@@ -43,6 +49,8 @@ def body(facts: MessageFacts) -> str:
 
 def sentences(facts: MessageFacts) -> list[str]:
     """The same, sentence by sentence."""
+    if facts.supply is not None:
+        return supply_sentences(facts, facts.supply)
     if facts.kind == Kind.NOT_REMINDED:
         return unreminded_sentences(facts)
     slot = f"{clock_time(facts.nominal_local)} dose, {date(facts.nominal_local)}"
@@ -62,6 +70,27 @@ def unreminded_sentences(facts: MessageFacts) -> list[str]:
     of_whom = f" for {plain(facts.patient_name, NAME_LENGTH)}" if named_for(facts) else ""
     these = "This dose" if len(facts.unreminded) == 1 else "These doses"
     return [f"{these}{of_whom} had no reminder: {more}{named}.", OUR_FAULT, ASK_FIRST]
+
+
+def supply_sentences(facts: MessageFacts, supply: SupplyFacts) -> list[str]:
+    """The first few medicines, so that what to do is never cut off."""
+    told = [f"{supply_line(line)}." for line in supply.lines[:SHOWN_DOSES]]
+    more = len(supply.lines) - SHOWN_DOSES
+    rest = [f"And {more} more."] if more > 0 else []
+    of_whom = [f"For {plain(facts.patient_name, NAME_LENGTH)}."] if named_for(facts) else []
+    return [*of_whom, *told, *rest, REFILL_OR_COUNT]
+
+
+def supply_line(line: SupplyLine) -> str:
+    """`Levodopa: 6 tablet left, the first dose without is on Thu 16 Apr`; without details `A medicine runs low, …`."""
+    name = plain(line.medication_name, NAME_LENGTH) if line.medication_name else None
+    if line.kind == AlertKind.EXPIRING:
+        when = f" after {day(line.expires_on)}" if line.expires_on else ""
+        return f"{name}: a package is not to be used{when}" if name else f"A package is not to be used{when}"
+    if line.empty:
+        return f"{name}: nothing is left, as far as we know" if name else "A medicine is used up, as far as we know"
+    what = f"{name}: {plain(line.left or '', NAME_LENGTH)} left" if name else "A medicine runs low"
+    return f"{what}, the first dose without is on {day(line.run_out_on)}" if line.run_out_on else what
 
 
 def unreminded_slot(dose: UnremindedDose) -> str:
@@ -89,4 +118,9 @@ def clock_time(local: datetime) -> str:
 
 def date(local: datetime) -> str:
     """`Tue 3 Mar`, whatever the locale of the machine."""
-    return f"{WEEKDAYS[local.weekday()]} {local.day} {MONTHS[local.month - 1]}"
+    return day(local)
+
+
+def day(on: calendar.date) -> str:
+    """The same of a date."""
+    return f"{WEEKDAYS[on.weekday()]} {on.day} {MONTHS[on.month - 1]}"

@@ -18,19 +18,17 @@ import structlog
 from carecircle.channels import Undeliverable
 from carecircle.db.away import away
 from carecircle.db.claims import Claim, claim, hand_off, record, standing
-from carecircle.db.facts import DeliveryFacts, delivery_facts
 from carecircle.db.session import database_now
 from carecircle.delivery.lease import Lease
-from carecircle.delivery.message import message_date, message_facts, unwanted
+from carecircle.delivery.message import message_date
+from carecircle.delivery.reading import facts_for_channel, read_delivery, wanted_at, why_unwanted
 from carecircle.delivery.verdict import Dead, Done, Later, Nothing, Verdict
 from carecircle.domain.delivery import (
-    DIGEST_SETTLING,
     OPEN_STATES,
     Ambiguous,
     Broken,
     Decision,
     DeliveryState,
-    Kind,
     Outcome,
     Rejected,
     Sent,
@@ -124,17 +122,17 @@ class Sender:
         """Read everything fresh, write the message and mark the handoff in one transaction; or why not."""
         before = time.monotonic()
         async with self._database.transaction() as session:
-            read = await delivery_facts(session, held.delivery_id)
-            reason = unwanted(read)
+            read = await read_delivery(session, held)
+            reason = why_unwanted(read)
             if read is None or reason is not None:
                 return reason or SkipReason.NOT_FOUND
             try:
-                message = await self._channel.compose(session, await message_facts(session, read))
+                message = await self._channel.compose(session, await facts_for_channel(session, read))
             except Undeliverable as gone:
                 return gone.code
             if not await hand_off(session, held, first_handoff_at=message_date(read), lease=self._options.lease):
                 # Something changed since the facts were read, a moment ago; the next statement sees what.
-                return unwanted(await delivery_facts(session, held.delivery_id)) or SkipReason.SUPERSEDED
+                return why_unwanted(await read_delivery(session, held)) or SkipReason.SUPERSEDED
         lease.restarted(before)
         return Ready(message, read.delivery.target_id, wanted_at(read))
 
@@ -273,17 +271,6 @@ def skip_reason(state: DeliveryState, outcome: str | None) -> SkipReason:
     if state is DeliveryState.EXPIRED:
         return SkipReason.EXPIRED
     return SkipReason(outcome) if outcome in frozenset(SkipReason) else SkipReason.INACTIVE
-
-
-def wanted_at(read: DeliveryFacts) -> datetime:
-    """When the message was to go out."""
-    match read.delivery.kind:
-        case Kind.DUE:
-            return read.dose.occurrence.remind_at
-        case Kind.NOT_REMINDED:
-            return read.delivery.created_at + DIGEST_SETTLING
-        case _:
-            return read.delivery.created_at
 
 
 async def stop(task: asyncio.Future[Any]) -> None:

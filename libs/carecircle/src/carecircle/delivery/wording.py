@@ -36,6 +36,11 @@ def occurrence_url(app_url: str | None, occurrence_id: UUID) -> str | None:
     return f"{app_url.rstrip('/')}/occurrences/{occurrence_id}" if app_url else None
 
 
+def supply_url(app_url: str | None, patient_id: UUID) -> str | None:
+    """Where the app shows what is there of a patient's medicines."""
+    return f"{app_url.rstrip('/')}/patients/{patient_id}/supply" if app_url else None
+
+
 def is_web_url(url: str) -> bool:
     """Whether it can stand in a header or a text as it is."""
     parts = urlsplit(url)

@@ -30,6 +30,8 @@ DIGEST_WINDOW = timedelta(hours=24)
 """How long after its sweep a digest is worth sending."""
 DIGEST_SETTLING = timedelta(minutes=10)
 """Before a digest goes out planner and sweep may find more doses of the same outage: it tells of them as well."""
+SUPPLY_WINDOW = timedelta(days=3)
+"""How long a message about a supply is worth sending: it speaks of days."""
 DIGEST_REACH = timedelta(days=3)
 """How far back a digest looks for doses that none before it told of: the channel may have been away as well."""
 
@@ -59,6 +61,8 @@ class Kind(StrEnum):
     """Replaces a shown `due` message once somebody answered (R13)."""
     NOT_REMINDED = "not_reminded"
     """The digest of R11: doses of the patient ended and nobody had been reminded of them."""
+    REFILL = "refill"
+    """Medicines of the patient run low, or expire soon."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ Terms as in FHIR MedicationDispense: supply, refill (a fill of the prescription)
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import date
+from dataclasses import dataclass, replace
+from datetime import date, datetime, time, timedelta
 from decimal import ROUND_FLOOR, Decimal, localcontext
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -14,15 +14,20 @@ from typing import TYPE_CHECKING, Any
 from carecircle.domain.dose import MAX_QUANTITY, MAX_UNIT_LENGTH, QUANTITY_PLACES, Dose
 from carecircle.domain.errors import Invalid
 from carecircle.domain.text import check_text
+from carecircle.domain.zones import instant_of, shown_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from datetime import datetime
+    from zoneinfo import ZoneInfo
 
 MAX_STOCK = Decimal(10_000_000)
 MAX_DAYS = 366
 MAX_EQUIVALENTS = 5
 WARN_DAYS, WARN_EXPIRY_DAYS = 7, 30
+TELL_FROM, TELL_UNTIL = time(9), time(20)
+"""When people are told of supplies, by the patient's wall clock: nobody is woken up for a refill."""
+RECOVERY_DAYS = 3
+"""So far above its threshold a supply has to be, before falling below is worth another message."""
 SMALLEST = Decimal(1).scaleb(-QUANTITY_PLACES)
 
 
@@ -285,6 +290,36 @@ def is_expiring(settings: SupplySettings, facts: Situation) -> bool:
     if facts.next_expiry is None or settings.warn_expiry_days is None:
         return False
     return (facts.next_expiry - facts.today).days <= settings.warn_expiry_days
+
+
+def has_recovered(settings: SupplySettings, facts: Situation) -> bool:
+    """Clearly not low any more. One dose that was skipped or undone at the threshold is no recovery."""
+    days = settings.warn_days
+    return not is_low(replace(settings, warn_days=None if days is None else min(days + RECOVERY_DAYS, MAX_DAYS)), facts)
+
+
+class AlertKind(StrEnum):
+    """What a circle is told about a supply, once each time it begins."""
+
+    LOW = "low"
+    EXPIRING = "expiring"
+
+
+def may_tell_at(now: datetime, zone: ZoneInfo) -> datetime:
+    """`now`, if the patient's clock shows a sensible hour; else when it does next."""
+    local = shown_at(now, zone)
+    if TELL_FROM <= local.time() < TELL_UNTIL:
+        return now
+    return next_morning(now, zone) if local.time() >= TELL_UNTIL else _morning_of(local.date(), zone)
+
+
+def next_morning(now: datetime, zone: ZoneInfo) -> datetime:
+    """When the first sensible hour of the patient's next day begins."""
+    return _morning_of(shown_at(now, zone).date() + timedelta(days=1), zone)
+
+
+def _morning_of(day: date, zone: ZoneInfo) -> datetime:
+    return instant_of(datetime.combine(day, TELL_FROM), zone)
 
 
 def check_quantity(

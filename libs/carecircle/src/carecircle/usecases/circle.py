@@ -86,6 +86,7 @@ class MemberChanges(TypedDict, total=False):
 
     role: Role
     reminders: bool
+    supply_messages: bool
 
 
 async def list_members(session: AsyncSession, actor: Actor, patient_id: UUID, request: PageRequest) -> Page[MemberView]:
@@ -147,22 +148,23 @@ async def accept_invitation(session: AsyncSession, actor: Actor, token: str, now
 async def change_member(
     session: AsyncSession, actor: Actor, patient_id: UUID, member_id: UUID, changes: MemberChanges
 ) -> MemberView:
-    """Owners change anybody's role and reminders; everybody changes their own reminders."""
+    """Owners change anybody's role and messages; everybody changes which messages they get themselves."""
     viewer = await require(session, actor, patient_id, Action.READ)
     await _hold_circle(session, patient_id)
     member = await _member(session, patient_id, member_id)
-    own_wish = member.account_id == actor.account_id and changes.keys() <= {"reminders"}
+    own_wish = member.account_id == actor.account_id and changes.keys() <= {"reminders", "supply_messages"}
     if not own_wish and not _manages(viewer):
         raise NotAllowed
-    before = {"role": member.role, "reminders": member.reminders}
+    before = _wishes(member)
     role = changes.get("role")
     if role is not None and member.role == Role.OWNER and role is not Role.OWNER:
         await _keep_an_owner(session, patient_id)
     if role is not None:
         member.role = role.value
     member.reminders = changes.get("reminders", member.reminders)
+    member.supply_messages = changes.get("supply_messages", member.supply_messages)
     await session.flush()
-    details = difference(before, {"role": member.role, "reminders": member.reminders})
+    details = difference(before, _wishes(member))
     _note(session, actor, "membership.changed", member.id, patient_id, details)
     return _seen_by(viewer, member, await session.get_one(Account, member.account_id))
 
@@ -214,12 +216,14 @@ async def _check_open(session: AsyncSession, invitation: Invitation, now: dateti
 
 
 async def _join(session: AsyncSession, invitation: Invitation, account_id: UUID) -> Membership:
+    told = starts_reminded(Role(invitation.role)) or invitation.is_patient
     membership = Membership(
         patient_id=invitation.patient_id,
         account_id=account_id,
         role=invitation.role,
         is_patient=invitation.is_patient,
-        reminders=starts_reminded(Role(invitation.role)) or invitation.is_patient,
+        reminders=told,
+        supply_messages=told,
     )
     session.add(membership)
     try:
@@ -236,6 +240,10 @@ async def _keep_an_owner(session: AsyncSession, patient_id: UUID) -> None:
 
 def _manages(membership: Membership) -> bool:
     return may(Role(membership.role), Action.MANAGE, is_patient=membership.is_patient)
+
+
+def _wishes(member: Membership) -> dict[str, Any]:
+    return {"role": member.role, "reminders": member.reminders, "supply_messages": member.supply_messages}
 
 
 def _seen_by(viewer: Membership, member: Membership, account: Account) -> MemberView:

@@ -49,7 +49,8 @@ class DeliveryView:
 
     delivery: Delivery
     recipient_name: str
-    due_at: datetime
+    due_at: datetime | None
+    """None: it is not about a dose."""
 
 
 async def list_deliveries(
@@ -57,7 +58,10 @@ async def list_deliveries(
 ) -> Page[DeliveryView]:
     await require(session, actor, patient_id, Action.READ)
     page = await delivery_log(session, patient_id, request)
-    views = [DeliveryView(delivery, account.display_name, dose.due_at) for delivery, account, dose in page.rows]
+    views = [
+        DeliveryView(delivery, account.display_name, None if dose is None else dose.due_at)
+        for delivery, account, dose in page.rows
+    ]
     return Page(views, page.next)
 
 

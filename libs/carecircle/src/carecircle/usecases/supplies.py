@@ -25,6 +25,7 @@ from carecircle.domain.people import Action
 from carecircle.domain.supply import MAX_STOCK, EntryKind, check_quantity, days_supply, take
 from carecircle.usecases.medications import get_medication
 from carecircle.usecases.supply_outlook import Outlook, outlook, planned_uses
+from carecircle.usecases.supply_watch import settle_alerts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -118,7 +119,7 @@ async def start_supply(
     await session.flush()
     await _count(session, actor, supply, stock, None, now)
     _note(session, actor, "supply.created", supply, {"after": {**_state(supply), "stock": str(stock)}})
-    return await outlook(session, supply, now)
+    return await _settled(session, supply, now)
 
 
 async def get_supply(session: AsyncSession, actor: Actor, medication_id: UUID, now: datetime) -> Outlook:
@@ -153,7 +154,7 @@ async def change_supply(
         supply.revision += 1
         _note(session, actor, "supply.changed", supply, difference(before, after))
     await session.flush()
-    return await outlook(session, supply, now)
+    return await _settled(session, supply, now)
 
 
 async def end_supply(session: AsyncSession, actor: Actor, medication_id: UUID, now: datetime) -> None:
@@ -199,6 +200,7 @@ async def count_stock(
     check_quantity(stock, "stock", at_least=NOTHING, most=MAX_STOCK)
     entry = await _count(session, actor, supply, stock, note, now)
     _note_entry(session, actor, "supply.counted", entry)
+    await _settled(session, supply, now)
     return entry
 
 
@@ -236,6 +238,13 @@ async def read_ledger(
     """Every change of the stock, newest first; also of a supply that was ended."""
     await get_medication(session, actor, medication_id)
     return await ledger_of(session, medication_id, request)
+
+
+async def _settled(session: AsyncSession, supply: SupplyRow, now: datetime) -> Outlook:
+    """What follows from a change. What the circle was told may be over by it."""
+    view = await outlook(session, supply, now)
+    await settle_alerts(session, view, now)
+    return view
 
 
 async def _held(session: AsyncSession, actor: Actor, medication_id: UUID, action: Action) -> SupplyRow:
@@ -286,6 +295,7 @@ async def _record(
 ) -> SupplyEntry:
     entry = await add_supply_entry(session, supply, new, now)
     _note_entry(session, actor, action, entry)
+    await _settled(session, supply, now)
     return entry
 
 

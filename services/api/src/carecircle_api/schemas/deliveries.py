@@ -22,12 +22,13 @@ class DeliveryBody(Answer):
     """One message to one person on one channel."""
 
     id: UUID
-    occurrence_id: UUID
+    occurrence_id: UUID | None = Field(description="null for a `refill`, which is about no dose.")
     recipient: RecipientBody
     channel: str
     kind: str = Field(
         description="`due`: a reminder; `answered`: replaces it when somebody answered; `not_reminded`: one message "
-        "about all the doses that ended without a reminder while the service could send none."
+        "about all the doses that ended without a reminder while the service could send none; `refill`: medicines run "
+        "low or expire."
     )
     step: int = Field(description="0 for the first reminder of a dose, more after each snooze.")
     severity: str
@@ -35,7 +36,7 @@ class DeliveryBody(Answer):
     attempts: int
     ambiguous_attempts: int = Field(description="Attempts of which nobody knows whether the provider took them.")
     outcome: str | None
-    due_at: datetime
+    due_at: datetime | None
     created_at: datetime
     next_attempt_at: datetime | None
     expires_at: datetime

@@ -74,6 +74,7 @@ class PatientBody(Answer):
     role: Role = Field(description="Your role in this care circle.")
     is_self: bool = Field(description="You are this patient.")
     reminders: bool = Field(description="You are told when a dose is due.")
+    supply_messages: bool = Field(description="You are told when a medicine runs low or expires.")
 
     @classmethod
     def of(cls, view: PatientView) -> Self:
@@ -86,6 +87,7 @@ class PatientBody(Answer):
             role=Role(view.membership.role),
             is_self=view.membership.is_patient,
             reminders=view.membership.reminders,
+            supply_messages=view.membership.supply_messages,
         )
 
 
@@ -97,6 +99,7 @@ class MemberBody(Answer):
     role: Role
     is_patient: bool
     reminders: bool
+    supply_messages: bool
     created_at: datetime
 
     @classmethod
@@ -110,16 +113,20 @@ class MemberBody(Answer):
             role=Role(member.role),
             is_patient=member.is_patient,
             reminders=member.reminders,
+            supply_messages=member.supply_messages,
             created_at=member.created_at,
         )
 
 
-@with_config(ConfigDict(extra="forbid", json_schema_extra={"examples": [{"reminders": False}]}))
+@with_config(
+    ConfigDict(extra="forbid", json_schema_extra={"examples": [{"reminders": False}, {"supply_messages": True}]})
+)
 class MemberChangesBody(TypedDict, total=False):
-    """What is to change. Owners change anything; everybody may change their own `reminders`."""
+    """What is to change. Owners change anything; everybody may change their own `reminders` and `supply_messages`."""
 
     role: Role
     reminders: Flag
+    supply_messages: Flag
 
 
 class NewInvitationBody(Body):
