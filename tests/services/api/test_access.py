@@ -77,6 +77,10 @@ MATRIX = [
     Wish("GET", "{circle}/adherence", **READ),
     Wish("GET", "{circle}/adherence/weeks", **READ),
     Wish("GET", "{circle}/as-needed-use", **READ),
+    Wish("POST", "{circle}/calendar-feeds", {"name": "Doses"}, **READ),
+    Wish("GET", "{circle}/calendar-feeds", **READ),
+    Wish("DELETE", "{circle}/calendar-feeds/{feed}", **MANAGE),  # one's own may go, this one is the owner's
+    Wish("GET", "{circle}/fhir", **READ),
     Wish("GET", "{circle}/deliveries", **READ),
     Wish("GET", "{circle}/doses.csv", **READ),
     Wish("POST", "{uncounted}/supply", {"unit": "tablet", "stock": 5}, **EDIT),
@@ -101,6 +105,8 @@ ELSEWHERE = {
     ("post", "/v1/invitations/{token}/accept"),
     ("post", "/v1/schedules/preview"),
     ("post", "/v1/schedules/import"),
+    ("post", "/v1/fhir/medication-requests/preview"),
+    ("get", "/v1/calendar/{token}.ics"),
     ("get", "/v1/push-subscriptions"),
     ("post", "/v1/push-subscriptions"),
     ("delete", "/v1/push-subscriptions/{subscription_id}"),
@@ -117,6 +123,7 @@ TEMPLATES = {
     "{occurrence}": "/v1/occurrences/{occurrence_id}",
     "{answered}": "/v1/occurrences/{occurrence_id}",
     "{administration}": "{administration_id}",
+    "{feed}": "{feed_id}",
 }
 
 
@@ -145,8 +152,12 @@ async def places(circle, other) -> dict[str, str]:
     uncounted = await circle.owner.made(f"{circle.path}/medications", {"name": "Uncounted"})
     await circle.owner.made(f"{medication}/supply", {"unit": "tablet", "stock": 14})
     refill = await circle.owner.made(f"{medication}/refills", {"quantity": 30})
+    feeds = f"{circle.path}/calendar-feeds"
+    kept = (await circle.owner.get(feeds)).json()["items"]  # so many a person may have
+    feed = kept[0] if kept else await circle.owner.made(feeds, {"name": "Doses"})
     return {
         "circle": circle.path,
+        "feed": feed["id"],
         "other": await circle.member_id(other),
         "medication": medication,
         "uncounted": f"/v1/medications/{uncounted['id']}",

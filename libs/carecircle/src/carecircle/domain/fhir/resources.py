@@ -150,9 +150,12 @@ def _request(
 def _tied(plan: SchedulePlan, zone: str) -> SchedulePlan:
     """With the zone that the start of an interval is meant in: whoever reads it may be elsewhere."""
     rule = plan.rule
-    if isinstance(rule, IntervalRule) and rule.start_zone is None and plan.zone is None:
+    if not isinstance(rule, IntervalRule) or rule.start_zone is not None or plan.zone is not None:
+        return plan
+    try:
         return replace(plan, rule=replace(rule, start_zone=zone))
-    return plan
+    except Invalid:  # it has doses on no day but its only one, by the wall clock of whoever reads it
+        return plan
 
 
 def _says_it_all(given: list[Json], request: Json, plan: SchedulePlan, zone: str) -> bool:
