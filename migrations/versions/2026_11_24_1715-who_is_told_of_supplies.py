@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "6d04b8f2a9c1"
-down_revision = "7b1e60c4d92a"
+down_revision = "7a1f4e02c9d8"
 branch_labels = None
 depends_on = None
 
