@@ -37,9 +37,10 @@ test: setup-dev interop-setup ## every test, in under 15 minutes on two cores
 test-unit: setup-dev ## the pure parts, in seconds
 	$(PYTEST) tests/unit tests/architecture
 
+ZONE_EXAMPLES ?= 20000
 .PHONY: test-zones
-test-zones: setup-dev ## random schedules of every kind in all zones against an oracle that walks the minutes; an hour or so
-	CARECIRCLE_ZONE_EXAMPLES=20000 $(PYTEST) --timeout 0 tests/unit/carecircle/test_kinds_oracle.py tests/unit/carecircle/test_schedule_oracle.py tests/unit/carequeue/test_cron_zones.py
+test-zones: setup-dev ## random schedules of every kind in all zones against an oracle that walks the minutes; an hour or so (ZONE_EXAMPLES=20000)
+	CARECIRCLE_ZONE_EXAMPLES=$(ZONE_EXAMPLES) CARECIRCLE_ZONE_YEARS=10 $(PYTEST) --timeout 0 tests/unit/carecircle/test_daily.py tests/unit/carecircle/test_kinds_oracle.py tests/unit/carecircle/test_schedule_oracle.py tests/unit/carequeue/test_cron_zones.py
 
 .PHONY: test-interop
 test-interop: setup-dev interop-setup ## against Node's BullMQ

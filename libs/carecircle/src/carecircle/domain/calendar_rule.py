@@ -128,9 +128,8 @@ class CalendarRule:
 
     @property
     def every_day(self) -> bool:
-        """Whether every date has the same times, whatever the start and the patient's routine."""
-        conditions = (self.days_of_week, self.every, self.days_of_month, self.cycle)
-        return not self.when and all(condition is None for condition in conditions)
+        """Whether every date has the same times, whatever the start."""
+        return self.days_of_week is None and self.every is None and self.days_of_month is None and self.cycle is None
 
     def slots(self, span: Span) -> Iterator[Slot]:
         times = times_of_day(self.times, self.when, span.routine)

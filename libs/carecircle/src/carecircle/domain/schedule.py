@@ -5,29 +5,27 @@ The kinds of rules are in `rules.py`, wall time and instants in `zones.py`, wind
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from enum import StrEnum
-from functools import lru_cache
 from itertools import chain, islice
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING
 
 from carecircle.domain.calendar_rule import CalendarRule, Weekday
-from carecircle.domain.daily import PlannedDose, daily_doses
+from carecircle.domain.daily import Daily, daily_sheets
 from carecircle.domain.dose import Dose
 from carecircle.domain.errors import Invalid
 from carecircle.domain.interval_rule import IntervalRule
 from carecircle.domain.routine import USUAL_ROUTINE, Routine
 from carecircle.domain.rules import Rule, rule_from_json, rule_to_json
-from carecircle.domain.slots import Slot, Span
+from carecircle.domain.sheet import DAY, ListedSheet, PlannedDose, Sheet, seconds_until
+from carecircle.domain.slots import Slot, Span, times_of_day
 from carecircle.domain.windows import LOOK_AHEAD, missed_at, on_time_window
 from carecircle.domain.zones import local_date, zone_named
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from datetime import date
-    from zoneinfo import ZoneInfo
+    from datetime import date, datetime
 
     from carecircle.domain.medication import Severity
 
@@ -38,6 +36,7 @@ __all__ = [
     "PlannedDose",
     "Rule",
     "SchedulePlan",
+    "Sheet",
     "Weekday",
     "ZonePolicy",
     "occurrences",
@@ -45,17 +44,14 @@ __all__ = [
     "replanned_in_zone",
     "rule_from_json",
     "rule_to_json",
+    "sheets",
 ]
 
 FIRST_YEAR, LAST_YEAR = 2000, 2200
 MOST_DOSES = 1000
 LONGEST_WINDOW = timedelta(days=7)
-FIRST_SHEET = datetime(1990, 1, 1, tzinfo=UTC)
-SHEET = timedelta(days=16)
-"""What is worked out and kept at once."""
-MOST_SHEETS = 16
-"""Of one schedule."""
-MOST_KEPT_A_DAY = 6
+WALKED_TOGETHER = 512
+"""Doses of a sheet whose rule is walked date by date."""
 
 
 class ZonePolicy(StrEnum):
@@ -178,9 +174,52 @@ def occurrences(
     begin = valid_from if since is None else max(valid_from, since)
     if begin >= until:
         return iter(())
-    if _can_be_kept(plan):
-        return chain.from_iterable(_from_sheets(plan, name, valid_from, begin, until))
+    if _is_daily(plan):
+        return chain.from_iterable(sheet.doses() for sheet in _daily(plan, name, valid_from, begin, until, background))
     return _walked(plan, name, valid_from, begin, until, background)
+
+
+def sheets(
+    plan: SchedulePlan,
+    *,
+    zone: str,
+    valid_from: datetime,
+    until: datetime,
+    since: datetime | None = None,
+    background: Background = ORDINARY,
+) -> Iterator[Sheet]:
+    """What `occurrences` yields, by column and some hundred at a time: for those who store many."""
+    name = plan.zone or zone
+    begin = valid_from if since is None else max(valid_from, since)
+    if begin >= until:
+        return
+    if _is_daily(plan):
+        yield from _daily(plan, name, valid_from, begin, until, background)
+        return
+    walked = _walked(plan, name, valid_from, begin, until, background)
+    while doses := list(islice(walked, WALKED_TOGETHER)):
+        yield ListedSheet(doses)
+
+
+def _is_daily(plan: SchedulePlan) -> bool:
+    return isinstance(plan.rule, CalendarRule) and plan.rule.every_day and plan.count is None
+
+
+def _daily(
+    plan: SchedulePlan, name: str, valid_from: datetime, begin: datetime, until: datetime, background: Background
+) -> Iterator[Sheet]:
+    assert isinstance(plan.rule, CalendarRule)  # noqa: S101 - the caller looked
+    times = times_of_day(plan.rule.times, plan.rule.when, background.routine)
+    daily = Daily(times, zone_named(name), plan.dose, plan.missed_after)
+    # Doses are due at whole seconds; none at or before `valid_from`.
+    since = seconds_until(begin + timedelta.resolution if begin == valid_from else begin)
+    by = seconds_until(until)
+    # No local date is more than one away from UTC's. The last dose before `until` has to know the next.
+    first = max(plan.start_date.toordinal(), since // DAY - 1)
+    last = by // DAY + 2
+    if plan.end_date is not None:
+        last = min(last, plan.end_date.toordinal())
+    return daily_sheets(daily, first, last + 1, since, by)
 
 
 def _walked(
@@ -192,93 +231,6 @@ def _walked(
         if slot.due_at >= begin and slot.due_at > valid_from:
             missed = missed_at(slot.due_at, next_due, plan.missed_after)
             yield PlannedDose(slot.nominal_local, name, slot.due_at, missed, slot.note, slot.dose or plan.dose)
-
-
-def _can_be_kept(plan: SchedulePlan) -> bool:
-    """Whether the doses follow from the plan alone, and are few."""
-    rule = plan.rule
-    return isinstance(rule, CalendarRule) and 0 < len(rule.times) <= MOST_KEPT_A_DAY and plan.count is None
-
-
-def _from_sheets(
-    plan: SchedulePlan, name: str, valid_from: datetime, begin: datetime, until: datetime
-) -> Iterator[tuple[PlannedDose, ...]]:
-    kept = _Kept(plan.rule, plan.start_date, plan.end_date, name, plan.dose, plan.missed_after)
-    book = _book(kept, zone_named(name))
-    first, last = (begin - FIRST_SHEET) // SHEET, (until - FIRST_SHEET) // SHEET
-    for number in range(first, last + 1):
-        instants, doses = book.get(number) or _write(book, kept, number)
-        if first < number < last:
-            yield doses
-        else:
-            start = max(bisect_left(instants, begin), bisect_right(instants, valid_from))
-            yield doses[start : bisect_left(instants, until)]
-
-
-class _Kept(NamedTuple):
-    """What the doses of a sheet follow from."""
-
-    rule: Rule
-    start_date: date
-    end_date: date | None
-    zone: str
-    dose: Dose
-    missed_after: timedelta | None
-
-
-Sheet: TypeAlias = "tuple[list[datetime], tuple[PlannedDose, ...]]"
-"""All doses of some days, and when they are due: people look at the same ones again and again."""
-
-
-@lru_cache(maxsize=1024)
-def _book(kept: _Kept, place: ZoneInfo) -> dict[int, Sheet]:
-    """The sheets of one schedule, or of all that are the same.
-
-    `place` is part of the key: another edition of the database of zones has other objects.
-    """
-    del kept, place
-    return {}
-
-
-def _write(book: dict[int, Sheet], kept: _Kept, number: int) -> Sheet:
-    if len(book) >= MOST_SHEETS:
-        book.clear()
-    since = FIRST_SHEET + number * SHEET
-    doses = _daily(kept, zone_named(kept.zone), since) or _walked_sheet(kept, since)
-    instants = [dose.due_at for dose in doses]
-    first, last = bisect_left(instants, since), bisect_left(instants, since + SHEET)
-    sheet = instants[first:last], tuple(doses[first:last])
-    book[number] = sheet
-    return sheet
-
-
-def _daily(kept: _Kept, place: ZoneInfo, since: datetime) -> list[PlannedDose] | None:
-    rule, until = kept.rule, since + SHEET
-    whole = local_date(since, place) >= kept.start_date and kept.end_date is None
-    if not whole or not isinstance(rule, CalendarRule) or not rule.every_day:
-        return None
-    return daily_doses(
-        rule.times,
-        place,
-        kept.dose,
-        name=kept.zone,
-        missed_after=kept.missed_after,
-        since=since,
-        until=until,
-    )
-
-
-def _walked_sheet(kept: _Kept, since: datetime) -> list[PlannedDose]:
-    plan = SchedulePlan(
-        rule=kept.rule,
-        start_date=kept.start_date,
-        end_date=kept.end_date,
-        zone=kept.zone,
-        zone_policy=ZonePolicy.FOLLOW,
-        dose=kept.dose,
-        missed_after=kept.missed_after,
-    )
-    return list(_walked(plan, kept.zone, since - SHEET, since, since + SHEET, ORDINARY))
 
 
 def past_slots_of_today(

@@ -26,12 +26,13 @@ def missed_at(due_at: datetime, next_due: datetime | None, missed_after: timedel
         return due_at + missed_after
     if next_due is None:
         return due_at + LONGEST_WAIT
-    return due_at + _wait(next_due - due_at)
+    return due_at + wait(next_due - due_at)
 
 
 @lru_cache(maxsize=4096)
-def _wait(gap: timedelta) -> timedelta:
-    """The same few gaps come again and again; working a window out takes longer than looking it up."""
+def wait(gap: timedelta) -> timedelta:
+    """How long after it was due a dose counts as missed, so long before the next one."""
+    # The same few gaps come again and again; working a window out takes longer than looking it up.
     return max(SHORTEST_WAIT, min(LONGEST_WAIT, gap / 2))
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache, lru_cache
-from itertools import pairwise
+from itertools import groupby, pairwise
+from operator import itemgetter
 from typing import NamedTuple
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -12,6 +14,8 @@ from carecircle.domain.errors import Invalid
 
 GAP = "gap"
 """The note of a wall time that the clocks skip: it was shifted forward by the gap."""
+STRETCHED = 512
+"""Dates that are looked at together."""
 
 
 class Resolved(NamedTuple):
@@ -53,21 +57,51 @@ def shown_at(instant: datetime, zone: ZoneInfo) -> datetime:
     return instant.astimezone(zone).replace(tzinfo=None)
 
 
+class Stretch(NamedTuple):
+    """Neighbouring local dates of one zone."""
+
+    end: int
+    """The ordinal of the first date after it."""
+    offset: int | None
+    """What the wall clock is ahead of UTC by on the whole of each of them, in seconds; None: it may change on one."""
+
+
+def stretch(day: int, zone: ZoneInfo) -> Stretch:
+    """What is known of a local date, given by its ordinal, and of those after it."""
+    begins, stretches = _stretches(zone, day // STRETCHED)
+    return stretches[bisect_right(begins, day) - 1]
+
+
 def steady_offset(day: date, zone: ZoneInfo) -> timedelta | None:
     """What the wall clock is ahead of UTC by on the whole of a local date; None: the clocks may change on it."""
-    return _steady_offsets(zone, day.year).get(day.toordinal())
+    offset = stretch(day.toordinal(), zone).offset
+    return None if offset is None else timedelta(seconds=offset)
 
 
-@lru_cache(maxsize=2048)
-def _steady_offsets(zone: ZoneInfo, year: int) -> dict[int, timedelta]:
-    """By ordinal of the date. One year of one zone is read once: most dates of most schedules need no more."""
-    first = date(year, 1, 1).toordinal()
-    days = [datetime.combine(date.fromordinal(first + n), time.min, zone) for n in range(367)]
-    offsets = [day.utcoffset() for day in days]
+@lru_cache(maxsize=4096)
+def _stretches(zone: ZoneInfo, number: int) -> tuple[list[int], list[Stretch]]:
+    """A block of dates, read once: most of them need no other look at the zone. First dates, and what begins there.
+
+    By the zone itself, not by its name: another edition of the database has other objects.
+    """
+    first = number * STRETCHED
+    known = map(zone.utcoffset, _midnights(number))
+    offsets = [None if offset is None else int(offset.total_seconds()) for offset in known]
+    begins: list[int] = []
+    stretches: list[Stretch] = []
     # No clock changes twice within a day (a test looks), so a day that ends as it began did not change.
-    return {
-        first + n: here for n, (here, next_day) in enumerate(pairwise(offsets)) if here is not None and here == next_day
-    }
+    steady = [here if here == next_day else None for here, next_day in pairwise(offsets)]
+    for offset, days in groupby(enumerate(steady, first), key=itemgetter(1)):
+        numbers = [day for day, _ in days]
+        begins.append(numbers[0])
+        stretches.append(Stretch(numbers[-1] + 1, offset))
+    return begins, stretches
+
+
+@lru_cache(maxsize=16)
+def _midnights(number: int) -> list[datetime]:
+    first = number * STRETCHED
+    return [datetime.combine(date.fromordinal(day), time.min) for day in range(first, first + STRETCHED + 1)]
 
 
 def wall_time(instant: datetime, zone: ZoneInfo) -> datetime:
@@ -93,7 +127,12 @@ def zone_named(name: str, *, field: str = "zone") -> ZoneInfo:
         raise Invalid(
             "This is not the IANA time zone of a place, such as Europe/Berlin or America/New_York.", field=field
         )
-    return ZoneInfo(name)
+    return _zone(name)
+
+
+@cache
+def _zone(name: str) -> ZoneInfo:
+    return ZoneInfo(name)  # which itself keeps only a few
 
 
 @cache
