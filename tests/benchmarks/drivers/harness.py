@@ -227,8 +227,9 @@ class Record:
 
 
 def payload(due: float | None, schedule_id: str = "") -> Payload:
-    due_at = datetime.fromtimestamp(due or time.time(), UTC)
-    return {"schedule_id": schedule_id or str(uuid.uuid4()), "due_at": due_at.isoformat()}
+    """As long as what the driver for Node adds, which bytes at rest tell: it writes instants with ms and a Z."""
+    due_at = datetime.fromtimestamp(due or time.time(), UTC).isoformat(timespec="milliseconds")
+    return {"schedule_id": schedule_id or str(uuid.uuid4()), "due_at": due_at.replace("+00:00", "Z")}
 
 
 def say(line: dict[str, Any]) -> None:
