@@ -49,6 +49,20 @@ async def test_jobs_are_taken_in_the_order_in_which_they_were_added(commands: Co
     assert await look.waiting() == ["1", "2", "3", "4", "5"]
 
 
+async def test_what_jobs_share_is_each_jobs_own_when_it_changes_and_changes_back(commands: Commands, look: Any) -> None:
+    jobs = [
+        record(data="1"),
+        record(data="2"),
+        record(data="3", name="draw", opts='{"attempts":3}'),
+        record(data="4", delay=SECOND),
+        record(data="5", priority=2),
+        record(data="6"),
+    ]
+    ids = await commands.add(jobs, NOW)
+    assert [await look.job(job_id) for job_id in ids] == [job.fields for job in jobs]
+    assert [await look.places(job_id) for job_id in ids] == [*[["wait"]] * 3, ["delayed"], ["prioritized"], ["wait"]]
+
+
 async def test_lifo_jobs_are_taken_before_the_others_the_last_first(commands: Commands, look: Any) -> None:
     await commands.add([record("a"), record("b", lifo=True), record("c"), record("d", lifo=True)], NOW)
     assert await look.waiting() == ["d", "b", "a", "c"]

@@ -100,8 +100,14 @@ class Commands(Scripts):
 
     def _arguments(self, jobs: Sequence[JobRecord], now: int) -> list[Argument]:
         arguments: list[Argument] = [now, self._max_events, VERSION]
+        before: tuple[object, ...] | None = None
         for job in jobs:
-            arguments += (job.id, job.name, job.data, job.opts, job.timestamp, job.delay, job.more)
+            rest = (job.name, *job[3:])  # all but the id and the data: what jobs that are added together often share
+            if rest == before:
+                arguments += (job.id, job.data, "")
+            else:
+                arguments += (job.id, job.data, 1, job.name, job.opts, job.timestamp, job.delay, job.more)
+                before = rest
         return arguments
 
     async def step(self, step: Step) -> StepReply:

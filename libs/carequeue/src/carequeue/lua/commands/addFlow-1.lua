@@ -19,6 +19,7 @@
 --- @include "queueMeta"
 --- @include "announceQueue"
 --- @include "callMany"
+--- @include "groupOf"
 --- @include "hasOtherParent"
 --- @include "linkParent"
 --- @include "refusedByGroup"
@@ -51,7 +52,7 @@ local function refused(queue, job)
   elseif job.parentKey ~= '' then
     refusal = refusedByParent(keys, job.id, job.parentKey)
   end
-  return refusal or not job.hasChildren and refusedByGroup(keys, job.id, job.opts, tonumber(job.delay), queue.coming)
+  return refusal or not job.hasChildren and refusedByGroup(keys, job.id, groupOf(job.opts), tonumber(job.delay), queue.coming)
 end
 
 local function store(queue, job)

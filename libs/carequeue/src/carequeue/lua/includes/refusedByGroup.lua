@@ -1,11 +1,9 @@
 --- @include "groupKey"
 --- @include "groupLimits"
---- @include "groupOf"
 
 -- Why a new job cannot wait in its group: -14 as many as may wait there already do. `coming` counts, by group, the jobs
 -- of this call. What is delayed, or there already and not to run again (`rerun`), takes no place now.
-local function refusedByGroup(keys, id, opts, delay, coming, rerun)
-  local group = groupOf(opts)
+local function refusedByGroup(keys, id, group, delay, coming, rerun)
   if not group or delay > 0 then
     return nil
   end

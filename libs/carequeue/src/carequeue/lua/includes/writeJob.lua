@@ -1,6 +1,6 @@
 --- @include "groupOf"
 
--- Writes a new job's hash and says so. Answers its group, if it has one.
+-- Writes a new job's hash and says so. Answers its group, if it has one; `job.group` is it, or false, where that is known.
 local function writeJob(keys, id, job)
   local jobKey = keys.base .. ':' .. id
   redis.call('HSET', jobKey, 'name', job.name, 'data', job.data, 'opts', job.opts, 'timestamp', job.timestamp,
@@ -14,7 +14,10 @@ local function writeJob(keys, id, job)
   if job.deid and job.deid ~= '' then
     redis.call('HSET', jobKey, 'deid', job.deid)
   end
-  local group = groupOf(job.opts)
+  local group = job.group
+  if group == nil then
+    group = groupOf(job.opts)
+  end
   if group then
     redis.call('HSET', jobKey, 'gid', group)
     redis.call('ZREM', keys.groupsWaiting, id) -- if BullMQ removed a job of this id, it is still noted there
