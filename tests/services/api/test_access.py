@@ -44,6 +44,7 @@ AS_NEEDED = {"kind": "as_needed", "dose": {"quantity": 1, "unit": "tablet"}}
 MATRIX = [
     Wish("GET", "{circle}", **READ),
     Wish("PATCH", "{circle}", {"display_name": "Mum"}, **MANAGE),
+    Wish("GET", "{circle}/export", **READ),
     Wish("GET", "{circle}/members", **READ),
     Wish("POST", "{circle}/members", {"email": "new@example.org", "role": "viewer"}, **MANAGE),
     Wish("PATCH", "{circle}/members/{other}", {"role": "carer"}, **MANAGE),
@@ -102,6 +103,7 @@ ELSEWHERE = {
     ("patch", "/v1/me"),
     ("post", "/v1/patients"),
     ("get", "/v1/patients"),
+    ("post", "/v1/patients/import"),
     ("post", "/v1/invitations/{token}/accept"),
     ("post", "/v1/schedules/preview"),
     ("post", "/v1/schedules/import"),

@@ -31,7 +31,7 @@ async def audit(database, action: str) -> list[AuditEntry]:
 async def test_each_dose_is_a_line(anna, circle):
     await circle.schedule(times=["00:00", "12:00"], dose={"quantity": 1.5, "unit": "tablet"})
     first, second = (await circle.occurrences())[:2]
-    skipped = {"status": "skipped", "reason": "=cmd|' /C calc'!A0"}
+    skipped = {"status": "skipped", "reason_code": "other", "reason": "=cmd|' /C calc'!A0"}
     await anna.made(f"/v1/occurrences/{first['id']}/administrations", skipped)
 
     answer = await anna.get(f"{circle.path}/doses.csv", params=AHEAD)
@@ -54,6 +54,10 @@ async def test_each_dose_is_a_line(anna, circle):
         "answered_by": "Anna",
         "answered_at": rows[0]["recorded_at"],
         "recorded_at": rows[0]["recorded_at"],
+        "taken_quantity": "",
+        "taken_unit": "",
+        "timing": "",
+        "reason_code": "other",
         "reason": "'=cmd|' /C calc'!A0",
         "note": "",
     }

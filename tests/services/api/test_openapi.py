@@ -36,6 +36,8 @@ def test_every_path_is_there(document):
         GET /v1/patients
         GET /v1/patients/{patient_id}
         PATCH /v1/patients/{patient_id}
+        GET /v1/patients/{patient_id}/export
+        POST /v1/patients/import
         GET /v1/patients/{patient_id}/members
         POST /v1/patients/{patient_id}/members
         PATCH /v1/patients/{patient_id}/members/{member_id}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 import httpx2
@@ -9,7 +10,7 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from carecircle_api import errors
-from carecircle_api.guard import BodyGate
+from carecircle_api.guard import MOST_LARGE, BodyGate
 from carecircle_api.routes import me
 
 LONE_SURROGATE = "\ud800"
@@ -78,8 +79,6 @@ async def test_a_body_that_does_not_come_is_given_up():
     answers: list[dict] = []
 
     async def never():
-        import asyncio
-
         await asyncio.Event().wait()
 
     async def note(message):
@@ -291,3 +290,42 @@ async def test_cross_origin_reading_is_not_allowed(client):
     assert answer.status_code == 405
     assert isinstance(answer, httpx2.Response)
     assert "access-control-allow-origin" not in answer.headers
+
+
+async def test_few_large_bodies_are_read_at_once_and_their_places_come_free():
+    """A third large body is sent away at once; one of usual size is not."""
+    inside = asyncio.Event()
+    go_on = asyncio.Event()
+    running = 0
+
+    async def app(scope, receive, send):
+        nonlocal running
+        running += 1
+        if running == MOST_LARGE:
+            inside.set()
+        await go_on.wait()
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+
+    gate = BodyGate(app, max_bytes=10, timeout=5, large={"/large": 100})
+
+    async def sent(size: int) -> int:
+        answers: list[dict] = []
+
+        async def receive():
+            return {"type": "http.request", "body": b"x" * size, "more_body": False}
+
+        async def note(message):
+            answers.append(message)
+
+        await gate({"type": "http", "path": "/large", "headers": []}, receive, note)
+        return answers[0]["status"]
+
+    async with asyncio.TaskGroup() as tasks:
+        first = [tasks.create_task(sent(50)) for _ in range(MOST_LARGE)]
+        await asyncio.wait_for(inside.wait(), 5)
+        assert await sent(50) == 503
+        small = tasks.create_task(sent(5))
+        go_on.set()
+    assert [task.result() for task in [*first, small]] == [204] * (MOST_LARGE + 1)
+    assert await sent(50) == 204
+    assert await sent(101) == 413

@@ -88,6 +88,11 @@ def create_app(services: Services) -> FastAPI:
 def _wrap(app: FastAPI, services: Services) -> None:
     """The layers, innermost first: the last one added sees a request first."""
     settings = services.settings
-    app.add_middleware(BodyGate, max_bytes=settings.max_body_bytes, timeout=settings.body_timeout_seconds)
+    app.add_middleware(
+        BodyGate,
+        max_bytes=settings.max_body_bytes,
+        timeout=settings.body_timeout_seconds,
+        large={exports.IMPORT_PATH: settings.max_import_bytes},
+    )
     app.add_middleware(Observe, metrics=services.metrics)
     app.add_middleware(SecurityHeaders, https=settings.public_url.startswith("https://"))

@@ -69,6 +69,11 @@ async def export_work(services: ServicesDep, token: BearerDep) -> AsyncGenerator
         yield asked
 
 
+async def import_allowed(services: ServicesDep, token: BearerDep) -> None:
+    """Asked before the transaction of an import begins: a person brings in only so many."""
+    await services.throttle.patient_import(_bearer(services, token).account_id, utc_now())
+
+
 def _bearer(services: Services, token: str | None) -> Bearer:
     bearer = services.tokens.read(token) if token else None
     if bearer is None:

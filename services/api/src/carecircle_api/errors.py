@@ -11,6 +11,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
 from carecircle.domain.acknowledgement import AlreadyAcknowledged
+from carecircle.domain.archive import InvalidArchive
 from carecircle.domain.as_needed import TooEarly
 from carecircle.domain.errors import Conflict, DomainError, Invalid, NotAllowed, NotFound, RevisionMismatch
 from carecircle.domain.moving import TooClose
@@ -125,6 +126,8 @@ async def _answer(request: Request, error: Exception) -> Response:
 def _refusal(error: DomainError) -> Problem:
     status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
     errors = [FieldError(error.field, error.message)] if error.field else []
+    if isinstance(error, InvalidArchive):
+        errors = [FieldError(fault.field, fault.message) for fault in error.faults]
     extra: dict[str, Any] = {}
     if isinstance(error, AlreadyRecorded):
         extra = {"administration": {"status": error.status, "at": _utc(error.at), "recorded_by": error.by}}

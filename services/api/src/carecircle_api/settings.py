@@ -35,6 +35,8 @@ class ApiSettings(Settings):
     """In 15 minutes."""
     access_token_minutes: int = Field(default=15, ge=1, le=15)
     max_body_bytes: int = Field(default=256 * 1024, ge=1024, le=16 * 1024 * 1024)
+    max_import_bytes: int = Field(default=16 * 1024 * 1024, ge=1024, le=256 * 1024 * 1024)
+    """Of a patient's archive, the one body that may be large; each is in memory several times while it is read."""
     body_timeout_seconds: float = Field(default=20, gt=0, le=300)
     shutdown_seconds: int = Field(default=20, ge=1, le=300)
     """How long running requests may take to end after SIGTERM."""

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
-from sqlalchemy import Select, select, tuple_
+from sqlalchemy import ColumnElement, Select, func, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
@@ -133,7 +133,7 @@ async def insert_administration(session: AsyncSession, new: NewAdministration) -
 async def standing_administration(session: AsyncSession, occurrence_id: UUID) -> tuple[Administration, str] | None:
     """The administration that was not undone, and the name of who recorded it."""
     found = await session.execute(
-        select(Administration, Account.display_name)
+        select(Administration, recorder_name())
         .join(Account, Account.id == Administration.recorded_by)
         .where(Administration.occurrence_id == occurrence_id, Administration.entered_in_error_at.is_(None))
     )
@@ -164,11 +164,16 @@ async def administration_of(
     )
 
 
+def recorder_name() -> ColumnElement[str]:
+    """Who gave an answer: the account's name, or the one that came along with an import."""
+    return func.coalesce(Administration.recorded_as, Account.display_name)
+
+
 # Outer joins: of the last three columns pyright does not know that they may be None, `_view` does.
 def _views() -> Select[OccurrenceRow, str, Administration, str, str]:
     handler = aliased(Account)
     return (
-        select(OccurrenceRow, Medication.name, Administration, Account.display_name, handler.display_name)
+        select(OccurrenceRow, Medication.name, Administration, recorder_name(), handler.display_name)
         .join(Medication, Medication.id == OccurrenceRow.medication_id)
         .outerjoin(
             Administration,

@@ -116,9 +116,12 @@ class Administration(Row):
     dose_changed: Mapped[bool] = mapped_column(server_default=false())
     """It was another amount than the planned one."""
     recorded_by: Mapped[UUID] = mapped_column(ForeignKey("account.id"))
+    recorded_as: Mapped[str | None] = mapped_column(String(200))
+    """The person's name, of an answer that was brought along; `recorded_by` is who brought it. None: the account's."""
     recorded_at: Mapped[CreatedAt]
     entered_in_error_at: Mapped[datetime | None]
     entered_in_error_by: Mapped[UUID | None] = mapped_column(ForeignKey("account.id"))
+    entered_in_error_as: Mapped[str | None] = mapped_column(String(200))
 
     __table_args__ = (
         Index(

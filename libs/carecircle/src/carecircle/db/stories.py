@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from carecircle.db.accounts import Account
 from carecircle.db.deliveries import Delivery
+from carecircle.db.doses import recorder_name
 from carecircle.db.occurrences import Administration, OccurrenceRow
 from carecircle.domain.delivery import DeliveryState
 from carecircle.domain.explain import AnswerStory, DoseStory, MessageStory
@@ -62,7 +63,7 @@ async def message_stories(session: AsyncSession, occurrence_id: UUID) -> list[Me
 async def answer_stories(session: AsyncSession, occurrence_id: UUID) -> list[AnswerStory]:
     """Those taken back as well."""
     found = await session.execute(
-        select(Administration, Account.display_name)
+        select(Administration, recorder_name())
         .join(Account, Account.id == Administration.recorded_by)
         .where(Administration.occurrence_id == occurrence_id)
         .order_by(Administration.recorded_at, Administration.id)

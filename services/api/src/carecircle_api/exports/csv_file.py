@@ -13,6 +13,8 @@ from datetime import datetime
 from io import StringIO
 
 from carecircle.db.doses import OccurrenceView
+from carecircle.domain.dose import Dose
+from carecircle.domain.occurrence import AdministrationStatus
 from carecircle_api.schemas.schedules import wall_time
 
 BOM = "\ufeff"
@@ -30,6 +32,10 @@ COLUMNS = (
     "answered_by",
     "answered_at",
     "recorded_at",
+    "taken_quantity",
+    "taken_unit",
+    "timing",
+    "reason_code",
     "reason",
     "note",
 )
@@ -57,7 +63,6 @@ async def doses_csv(pages: AsyncIterator[list[OccurrenceView]], *, bom: bool) ->
 
 
 def _cells(view: OccurrenceView) -> tuple[str, ...]:
-    given = view.administration
     return (
         wall_time(view.nominal_local),
         view.zone,
@@ -66,11 +71,25 @@ def _cells(view: OccurrenceView) -> tuple[str, ...]:
         f"{view.dose.quantity:f}",
         view.dose.unit,
         view.state.value,
-        view.recorded_by_name or "",
-        "" if given is None else _instant(given.at),
-        "" if given is None else _instant(given.recorded_at),
-        (None if given is None else given.reason) or view.reason or "",
+        *_answer_cells(view),
         view.note or "",
+    )
+
+
+def _answer_cells(view: OccurrenceView) -> tuple[str, ...]:
+    given = view.administration
+    if given is None:
+        return ("", "", "", "", "", "", "", view.reason or "")
+    taken = Dose(given.dose_quantity, given.dose_unit) if given.status == AdministrationStatus.TAKEN else None
+    return (
+        view.recorded_by_name or "",
+        _instant(given.at),
+        _instant(given.recorded_at),
+        "" if taken is None else f"{taken.quantity:f}",
+        "" if taken is None else taken.unit,
+        given.timing or "",
+        given.reason_code or "",
+        given.reason or view.reason or "",
     )
 
 

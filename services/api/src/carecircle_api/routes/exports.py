@@ -1,34 +1,77 @@
-"""Files to take with oneself: the doses of a period as CSV."""
+"""Files to take with oneself: the doses of a period as CSV, the whole record as JSON, which comes back as a patient."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Depends, Query, Response
 
+from carecircle.usecases.archiving import export_patient, import_patient
 from carecircle.usecases.exporting import export_doses
-from carecircle_api.deps import ExportDep
+from carecircle_api.deps import ExportDep, import_allowed
 from carecircle_api.exports.csv_file import doses_csv
 from carecircle_api.exports.download import download
+from carecircle_api.exports.json_file import archive_json, read_archive
+from carecircle_api.idempotency import CreatingDep, KeepingRoute
+from carecircle_api.schemas.archives import ArchiveBody, ImportedPatientBody
 from carecircle_api.schemas.problem import IN_A_CIRCLE, problems
 from carecircle_api.schemas.values import Id, QueryInstant
 
-router = APIRouter(prefix="/v1", tags=["exports"])
+router = APIRouter(prefix="/v1", tags=["exports"], route_class=KeepingRoute)
 
+IMPORT_PATH = "/v1/patients/import"
 SPAN = timedelta(days=90)
 SINCE = "Inclusive. Default: 90 days before `until`."
 UNTIL = "Exclusive. Default: now."
 
 
-def a_file(media_type: str) -> dict[int | str, dict[str, Any]]:
+def a_file(media_type: str, model: type[Any] | None = None) -> dict[int | str, dict[str, Any]]:
+    binary: dict[str, Any] = {"type": "string", "format": "binary"}
+    content = {"content": {media_type: {"schema": binary}}} if model is None else {"model": model}
     return {
         200: {
             "description": "The file.",
-            "content": {media_type: {"schema": {"type": "string", "format": "binary"}}},
+            **content,
             "headers": {"Content-Disposition": {"schema": {"type": "string"}, "description": "`attachment`, a name."}},
         }
     }
+
+
+@router.get(
+    "/patients/{patient_id}/export",
+    response_class=Response,
+    responses=problems(*IN_A_CIRCLE, 409, 429) | a_file("application/json", ArchiveBody),
+)
+async def export_whole_patient(patient_id: Id, work: ExportDep) -> Response:
+    """The patient, medications, schedules and all doses with their answers: what `POST /v1/patients/import` takes."""
+    exported = await export_patient(work.session, work.actor, patient_id)
+    name = f"patient-{work.now:%Y-%m-%d}.json"
+    return await download(archive_json(exported, work.now), media_type="application/json", name=name)
+
+
+@router.post(
+    "/patients/import",
+    status_code=201,
+    dependencies=[Depends(import_allowed)],
+    responses=problems(401, 409, 429)
+    | {200: {"model": ImportedPatientBody, "description": "What would happen: this was a dry run."}},
+)
+async def import_whole_patient(
+    body: ArchiveBody,
+    work: CreatingDep,
+    response: Response,
+    dry_run: Annotated[bool, Query(description="Only say what would happen.")] = False,
+) -> ImportedPatientBody:
+    """Bring a patient in, as a new one of yours. Nothing of the past is asked for; what is to come is planned."""
+    archive = await read_archive(body, work.now)
+    done = await import_patient(work.session, work.actor, archive, work.now, dry_run=dry_run, horizon=work.plan_horizon)
+    if done.patient_id is None:
+        response.status_code = 200
+    else:
+        work.due_soon(done.patient_id)
+        response.headers["Location"] = f"/v1/patients/{done.patient_id}"
+    return ImportedPatientBody.of(done)
 
 
 @router.get(
