@@ -14,7 +14,7 @@ LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)(#[^)]*)?\)")
 ANCHORED = re.compile(r"\[[^\]]*\]\(([^)#\s]*)(#[^)]+)\)")
 HOME_OR_HOST = re.compile(r"/(?:home|root|Users)/\w+/|https?://[\w.-]*(?:pypi|pythonhosted|npmjs|debian)[\w.-]*/")
 MOST_LINES = 400
-NOT_TEXT = {".png", ".ico", ".woff2"}
+NOT_TEXT = {".png", ".ico", ".ttf", ".woff2"}
 
 
 def tracked(*patterns: str) -> list[Path]:

@@ -45,6 +45,7 @@ MATRIX = [
     Wish("GET", "{circle}", **READ),
     Wish("PATCH", "{circle}", {"display_name": "Mum"}, **MANAGE),
     Wish("GET", "{circle}/export", **READ),
+    Wish("GET", "{circle}/report.pdf", **READ),
     Wish("GET", "{circle}/members", **READ),
     Wish("POST", "{circle}/members", {"email": "new@example.org", "role": "viewer"}, **MANAGE),
     Wish("PATCH", "{circle}/members/{other}", {"role": "carer"}, **MANAGE),

@@ -37,6 +37,7 @@ def test_every_path_is_there(document):
         GET /v1/patients/{patient_id}
         PATCH /v1/patients/{patient_id}
         GET /v1/patients/{patient_id}/export
+        GET /v1/patients/{patient_id}/report.pdf
         POST /v1/patients/import
         GET /v1/patients/{patient_id}/members
         POST /v1/patients/{patient_id}/members

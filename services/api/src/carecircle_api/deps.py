@@ -62,6 +62,12 @@ async def work(services: ServicesDep, token: BearerDep) -> AsyncGenerator[Work]:
 
 
 async def export_work(services: ServicesDep, token: BearerDep) -> AsyncGenerator[Work]:
+    async with exporting(services, token) as asked:
+        yield asked
+
+
+@asynccontextmanager
+async def exporting(services: Services, token: str | None) -> AsyncGenerator[Work]:
     """As `work`, for an export: it sees one moment of the database, and a person makes only so many."""
     bearer = _bearer(services, token)
     await services.throttle.export(bearer.account_id, utc_now())

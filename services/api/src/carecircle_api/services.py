@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from carecircle.channels import ChannelSpec
 from carecircle.db.session import Database
+from carecircle_api.exports.reports import Printer
 from carecircle_api.hints import Hints
 from carecircle_api.observe import HttpMetrics
 from carecircle_api.passwords import Passwords
@@ -27,5 +28,7 @@ class Services:
     passwords: Passwords
     throttle: Throttle
     metrics: HttpMetrics
+    printer: Printer = field(default_factory=Printer)
+    """Draws reports."""
     channels: Mapping[str, ChannelSpec] = field(default_factory=dict[str, ChannelSpec])
     """By which a preview says how people would be told."""

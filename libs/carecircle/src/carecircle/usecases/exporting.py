@@ -14,7 +14,7 @@ from carecircle.usecases.access import Actor, require
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from datetime import datetime
+    from datetime import date, datetime
     from uuid import UUID
 
     from sqlalchemy.ext.asyncio import AsyncSession
@@ -36,7 +36,7 @@ async def export_doses(
     """
     check_period(since, until, LONGEST_PERIOD)
     await begin_export(session, actor, patient_id, "doses", since=since, until=until)
-    return _pages(session, patient_id, since, until)
+    return dose_pages(session, patient_id, since, until)
 
 
 async def begin_export(
@@ -45,10 +45,10 @@ async def begin_export(
     patient_id: UUID,
     what: str,
     *,
-    since: datetime | None = None,
-    until: datetime | None = None,
+    since: date | None = None,
+    until: date | None = None,
 ) -> None:
-    """Ask whether the actor may read all this, and note who took what."""
+    """Ask whether the actor may read all this, and note who took what: of which instants, or local dates."""
     await require(session, actor, patient_id, Action.READ)
     details = {
         "what": what,
@@ -67,9 +67,10 @@ def check_period(since: datetime, until: datetime, longest: timedelta) -> None:
         raise Invalid(f"Ask for at most {longest.days} days at once.", field="until")
 
 
-async def _pages(
+async def dose_pages(
     session: AsyncSession, patient_id: UUID, since: datetime, until: datetime
 ) -> AsyncIterator[list[OccurrenceView]]:
+    """For who has asked whether they may read them."""
     after: Mark | None = None
     while page := await views_page(session, patient_id, since, until, after=after, limit=PAGE):
         yield page

@@ -1,4 +1,6 @@
-"""Files to take with oneself: the doses of a period as CSV, the whole record as JSON, which comes back as a patient."""
+"""Files to take with oneself: the doses of a period as CSV, a report as PDF, the whole record as JSON, which
+comes back as a patient.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +11,16 @@ from fastapi import APIRouter, Depends, Query, Response
 
 from carecircle.usecases.archiving import export_patient, import_patient
 from carecircle.usecases.exporting import export_doses
-from carecircle_api.deps import ExportDep, import_allowed
+from carecircle.usecases.reporting import make_report
+from carecircle_api.deps import BearerDep, ExportDep, ServicesDep, exporting, import_allowed
 from carecircle_api.exports.csv_file import doses_csv
 from carecircle_api.exports.download import download
 from carecircle_api.exports.json_file import archive_json, read_archive
+from carecircle_api.exports.report_pdf import Paper
 from carecircle_api.idempotency import CreatingDep, KeepingRoute
 from carecircle_api.schemas.archives import ArchiveBody, ImportedPatientBody
 from carecircle_api.schemas.problem import IN_A_CIRCLE, problems
-from carecircle_api.schemas.values import Id, QueryInstant
+from carecircle_api.schemas.values import Day, Id, QueryInstant
 
 router = APIRouter(prefix="/v1", tags=["exports"], route_class=KeepingRoute)
 
@@ -91,6 +95,29 @@ async def export_doses_csv(
     pages = await export_doses(work.session, work.actor, patient_id, begin, end)
     name = f"doses-{begin:%Y-%m-%d}-to-{end:%Y-%m-%d}.csv"
     return await download(doses_csv(pages, bom=bom), media_type="text/csv; charset=utf-8", name=name)
+
+
+@router.get(
+    "/patients/{patient_id}/report.pdf",
+    response_class=Response,
+    responses=problems(*IN_A_CIRCLE, 429) | a_file("application/pdf"),
+)
+async def export_report_pdf(
+    patient_id: Id,
+    services: ServicesDep,
+    token: BearerDep,
+    since: Annotated[Day | None, Query(description="A local date, inclusive. Default: 30 days with `until`.")] = None,
+    until: Annotated[Day | None, Query(description="A local date, inclusive. Default: today.")] = None,
+    paper: Annotated[Paper, Query(description="Of the pages.")] = "a4",
+) -> Response:
+    """A report for a doctor's visit: what is taken and how, and what became of the doses of at most a year."""
+    # The transaction is over before the pages are drawn.
+    async with exporting(services, token) as work:
+        report = await make_report(work.session, work.actor, patient_id, since, until, work.now)
+    content = await services.printer.printed(report, paper)
+    name = f"medication-report-{report.since:%Y-%m-%d}-to-{report.until:%Y-%m-%d}.pdf"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
+    return Response(content, media_type="application/pdf", headers=headers)
 
 
 def period(since: datetime | None, until: datetime | None, now: datetime) -> tuple[datetime, datetime]:
