@@ -1,7 +1,7 @@
 """names of answers that were brought along.
 
 Revision: 6f2d18c0b7e3
-Follows: 7a1f4e02c9d8
+Follows: 6d04b8f2a9c1
 Created: 2026-11-24 17:10:00
 """
 
@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "6f2d18c0b7e3"
-down_revision = "7a1f4e02c9d8"
+down_revision = "6d04b8f2a9c1"
 branch_labels = None
 depends_on = None
 
