@@ -10,6 +10,7 @@ from carecircle.db.accounts import Account
 from carecircle.db.archives import archived_medications
 from carecircle.db.patients import Patient
 from carecircle.domain.adherence import DueDose, Figures, Outcome, outcome
+from carecircle.domain.answer import Timing
 from carecircle.domain.as_needed import AsNeededRule
 from carecircle.domain.as_needed_use import TakenDose, Use, as_needed_use
 from carecircle.domain.dose import Dose
@@ -106,11 +107,6 @@ class _Tally:
     def __init__(self, medications: Sequence[ArchivedMedication], since: date, until: date) -> None:
         self._since, self._until = since, until
         self._medications = {medication.id: medication for medication in medications}
-        self._on_time = {
-            schedule.id: schedule.plan.on_time_within(medication.severity)
-            for medication in medications
-            for schedule in medication.schedules
-        }
         self.rules = {
             schedule.id: (medication, schedule.plan.rule)
             for medication in medications
@@ -134,8 +130,8 @@ class _Tally:
     def _add_planned(self, view: OccurrenceView) -> None:
         given = view.administration
         taken_at = given.at if given is not None and view.state is OccurrenceState.TAKEN else None
-        on_time = self._on_time.get(view.schedule_id, timedelta(0))
-        came_to = outcome(DueDose(view.medication_id, view.nominal_local, view.due_at, view.state, taken_at, on_time))
+        timing = Timing(given.timing) if given is not None and given.timing is not None else None
+        came_to = outcome(DueDose(view.medication_id, view.nominal_local, view.due_at, view.state, taken_at, timing))
         if came_to is None:
             return
         self._counts.setdefault(view.medication_id, Counter())[came_to.value] += 1
