@@ -503,7 +503,7 @@ WRONG = [
     ("medications.0.schedules.0.start_zone", "UTC", "medications.0.schedules.0.start_zone"),
     ("doses.1.due_at", "yesterday", "doses.1.due_at"),
     ("doses.1.state", "lost", "doses.1.state"),
-    ("doses.1.schedule_id", str(uuid4()), "doses.1.schedule_id"),
+    ("doses.1.schedule_id", "00000000-0000-4000-8000-000000000001", "doses.1.schedule_id"),
     ("doses.1.zone", "Mars/Base", "doses.1.zone"),
     ("doses.1.revision", 99, "doses.1.revision"),
     ("doses.1.missed_at", "2001-01-01T00:00:00Z", "doses.1.missed_at"),
