@@ -364,7 +364,7 @@ async def test_a_flush_just_before_the_dose_costs_nothing(
     assert world.now + 5 * SECOND <= row.handoff_at < world.now + 10 * SECOND
     async with Queues(valkey.url(), system.settings.queue_prefix) as queues:
         schedulers = await (await queues.get(HOUSEKEEPING)).schedulers()
-    assert sorted(one.id for one in schedulers) == ["plan", "sweep"], "the repeating jobs are back as well"
+    assert sorted(one.id for one in schedulers) == ["plan", "supplies", "sweep"], "the repeating jobs are back as well"
     await system.close()
     assert len(system.channel.sent) == 1
 

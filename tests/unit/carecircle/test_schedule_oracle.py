@@ -50,7 +50,7 @@ MONDAY_FIRST = list(Weekday)
 def oracle(plan: SchedulePlan, zone: ZoneInfo, since: datetime, until: datetime) -> Iterator[tuple[datetime, datetime]]:
     """(nominal wall time, instant) of every dose due in [since, until)."""
     # A fold may have begun before: walk up to it, so that its second round is known for one.
-    return ((nominal, due_at) for nominal, due_at in walk(plan, zone, since - A_FOLD, until) if due_at >= since)
+    return ((nominal, due_at) for nominal, due_at in walk(plan, zone, since - A_FOLD, until) if since <= due_at < until)
 
 
 def walk(plan: SchedulePlan, zone: ZoneInfo, since: datetime, until: datetime) -> Iterator[tuple[datetime, datetime]]:
