@@ -22,7 +22,7 @@ from redis.exceptions import RedisError
 from tests.waiting import eventually
 
 from carecircle_cli.engines import EmbeddedValkey
-from carecircle_cli.engines.process import ServerProcess
+from carecircle_cli.engines.process import EngineError, ServerProcess
 from carecircle_cli.engines.program import Program
 from carecircle_cli.engines.valkey import find_server
 
@@ -227,7 +227,7 @@ class Watched:
         await ask(second, "REPLICAOF", "127.0.0.1", first.port)
         await eventually(self.in_step, "the replica has what its master has", 20)
         for sentinel in self.sentinels:
-            sentinel.start(first.port)
+            sentinel.start_somewhere(first.port)
         await eventually(self.watched, "the sentinels know each other and the replica", 30)
 
     def stop(self) -> None:
@@ -270,6 +270,16 @@ class Sentinel:
         self._folder = folder
         self.port = port_of_a_node()
         self.process = ServerProcess()
+
+    def start_somewhere(self, master_port: int) -> None:
+        """Start it; on another port if somebody has taken its own meanwhile."""
+        try:
+            self.start(master_port)
+        except EngineError as error:
+            if "Address already in use" not in str(error):
+                raise
+            self.port = port_of_a_node()
+            self.start(master_port)
 
     def start(self, master_port: int, quorum: int = 2) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
