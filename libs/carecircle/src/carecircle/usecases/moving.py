@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 from carecircle.db.audit import add_entry
 from carecircle.db.deliveries import cancel_open_deliveries
-from carecircle.db.doses import OccurrenceView, view_of
 from carecircle.db.moves import dose_after, dose_before, open_dose_before
-from carecircle.db.occurrences import lock_occurrence, occurrence_by_id
+from carecircle.db.occurrences import lock_occurrence
 from carecircle.db.schedules import ScheduleRow, hold_circumstances, lock_schedules
 from carecircle.domain.errors import Invalid, NotFound
 from carecircle.domain.moving import MOVED, MovedMeanwhile, NotMovable, Room, check_move
@@ -18,8 +17,8 @@ from carecircle.domain.people import Action
 from carecircle.domain.schedule import occurrences
 from carecircle.domain.windows import LOOK_AHEAD, missed_at
 from carecircle.domain.zones import resolve, zone_named
-from carecircle.usecases.access import Actor, require
 from carecircle.usecases.answering import release
+from carecircle.usecases.one_dose import seen_dose, shown_dose
 from carecircle.usecases.series import background_of
 
 if TYPE_CHECKING:
@@ -28,8 +27,10 @@ if TYPE_CHECKING:
 
     from sqlalchemy.ext.asyncio import AsyncSession
 
+    from carecircle.db.doses import OccurrenceView
     from carecircle.db.occurrences import OccurrenceRow
     from carecircle.db.schedules import Circumstances
+    from carecircle.usecases.access import Actor
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +95,7 @@ async def move_back(session: AsyncSession, actor: Actor, occurrence_id: UUID, no
 
 async def _movable(session: AsyncSession, actor: Actor, occurrence_id: UUID, now: datetime) -> Movable:
     """The locks in the order that everybody takes them: medication, patient, schedule, occurrence."""
-    seen = await occurrence_by_id(session, occurrence_id)
-    if seen is None:
-        raise NotFound
-    await require(session, actor, seen.patient_id, Action.EDIT)
+    seen = await seen_dose(session, actor, occurrence_id, Action.EDIT)
     around = await hold_circumstances(session, seen.medication_id)
     schedules = await lock_schedules(session, ScheduleRow.id == seen.schedule_id)
     dose = await lock_occurrence(session, occurrence_id)
@@ -158,10 +156,7 @@ async def _put(
         await cancel_open_deliveries(session, [dose.id], MOVED)
         _note(session, actor, dose, before)
         await session.flush()
-    view = await view_of(session, dose.id)
-    if view is None:  # pragma: no cover - its lock is held
-        raise NotFound
-    return view
+    return await shown_dose(session, dose.id)
 
 
 async def _shorten_window_before(session: AsyncSession, movable: Movable, at: datetime, now: datetime) -> None:
